@@ -1,0 +1,1 @@
+"""Run the configured commands on a tree and read what they say."""

@@ -1,0 +1,155 @@
+"""The user's own file: providers and addresses, key names, rates, trust. Never read from a repository.
+
+An organisation's file lies beneath it and is overridden section by section.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from route_agent import places
+from route_agent.errors import ConfigError, UsageError
+from route_agent.policy import LaneSpec
+from route_agent.records.checks import IsolationLevel
+from route_agent.schema import SchemaError, Strict, read, validate
+
+Wire = Literal["anthropic", "openai"]
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Provider(Strict):
+    """One address that answers in one of the two wire formats.
+
+    `key_env` is the name of an environment variable, never the key; empty where none is needed.
+    `version` and `key_header` serve gateways that want an older protocol than the SDK speaks.
+    """
+
+    wire: Wire = "openai"
+    base_url: str
+    key_env: str = ""
+    headers: dict[str, str] = {}
+    version: str = ""
+    key_header: Literal["authorization", "x-api-key"] = "authorization"
+    free: bool = False
+
+    @field_validator("base_url")
+    @classmethod
+    def _encrypted_unless_local(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address like https://host/v1")
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise ValueError("plain http is only for this machine; use https")
+        if parts.username or parts.password:
+            raise ValueError("no user or password in an address; use key_env")
+        return value
+
+
+class Rate(Strict):
+    """Dollars per million tokens, for models whose price is not in the price table."""
+
+    input_usd: Annotated[float, Field(ge=0)]
+    output_usd: Annotated[float, Field(ge=0)]
+
+
+class Trust(Strict):
+    """One policy file whose exposures were looked at and allowed: a repository and the file's SHA-256."""
+
+    repository: str
+    sha256: str
+
+
+class Config(Strict):
+    """The whole file; every section may be left out."""
+
+    providers: dict[str, Provider] = {}
+    rates: dict[str, Rate] = {}
+    least_isolation: IsolationLevel = IsolationLevel.NONE
+    trust: tuple[Trust, ...] = ()
+
+
+BUILT_IN: Mapping[str, Provider] = {
+    "anthropic": Provider(
+        wire="anthropic", base_url="https://api.anthropic.com", key_env="ANTHROPIC_API_KEY"
+    ),
+    "openai": Provider(base_url="https://api.openai.com/v1", key_env="OPENAI_API_KEY"),
+    "openrouter": Provider(base_url="https://openrouter.ai/api/v1", key_env="OPENROUTER_API_KEY"),
+    "ollama": Provider(base_url="http://localhost:11434/v1", free=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A provider with its key in hand: what a model lane needs to make a call."""
+
+    name: str
+    provider: Provider
+    key: str = field(default="", repr=False)
+
+
+def load_config(files: tuple[Path, ...] | None = None) -> Config:
+    """Read the configuration; a missing file is an empty one.
+
+    Args:
+        files: lowest first; the organisation's and the user's own where none are given.
+
+    Raises:
+        ConfigError: a file that cannot be read or says what it may not say.
+    """
+    merged: dict[str, object] = {}
+    for file in files if files is not None else (places.organisation_file(), places.config_file()):
+        try:
+            text = file.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ConfigError(f"{file}: {error.strerror}") from error
+        try:
+            document = read(text, str(file))
+            validate(Config, document.data, document, str(file))
+        except SchemaError as error:
+            raise ConfigError(str(error), hint="route-agent config path") from error
+        for section, value in document.data.items():
+            known = merged.get(section)
+            merged[section] = known | value if isinstance(known, dict) else value
+    return Config.model_validate(merged)
+
+
+def provider_named(config: Config, name: str) -> Provider:
+    """The provider a policy names: the user's own definition, else a built-in one.
+
+    Raises:
+        UsageError: no such provider.
+    """
+    provider = config.providers.get(name) or BUILT_IN.get(name)
+    if provider is None:
+        known = ", ".join(sorted({*config.providers, *BUILT_IN}))
+        raise UsageError(
+            f'unknown provider "{name}" (known: {known})',
+            hint="addresses are yours to set: route-agent config edit",
+        )
+    return provider
+
+
+def usable(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a lane entry could be called now: no key needed, or the key's variable is set."""
+    if spec.is_fixer:
+        return True
+    key_env = provider_named(config, spec.provider).key_env
+    return not key_env or bool(environment.get(key_env))
+
+
+def endpoint(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ) -> Endpoint:
+    """The lane's address with its key."""
+    provider = provider_named(config, spec.provider)
+    return Endpoint(
+        spec.provider, provider, environment.get(provider.key_env, "") if provider.key_env else ""
+    )

@@ -1,0 +1,244 @@
+"""The policy: lanes, routing, checks, acceptance, limits. Read at the base, never from the change judged.
+
+The model below is the file's grammar. Rules elsewhere take the validated `Policy` and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from route_agent import yamlfile
+from route_agent.errors import PolicyError
+from route_agent.records.checks import CheckKind
+from route_agent.records.runs import Failure, Grade
+from route_agent.schema import SchemaError, Strict, read, validate
+
+POLICY_PATH = ".route-agent/policy.yaml"
+
+FIXER = "fixer"
+RECORDED = "recorded"
+
+TaskClass = Literal[
+    "docs", "format", "lint", "types", "tests", "rename", "bug", "feature", "refactor", "other"
+]
+
+Condition = Literal[
+    "schema_change",
+    "auth_code",
+    "ci_or_deploy",
+    "secrets_handling",
+    "dependency_manifest",
+    "production_incident",
+    "new_code",
+]
+
+EscalationWord = Literal[
+    "failed_tests", "patch_rejected", "weak_evidence", "low_confidence_summary", "verifier_rejected"
+]
+
+# which word of `escalate_on` allows the next lane after which failure; classes without a word never escalate
+ESCALATION_WORDS: Mapping[Failure, EscalationWord] = {
+    Failure.UNAPPLIABLE: "patch_rejected",
+    Failure.REGRESSION: "failed_tests",
+    Failure.STILL_FAILING: "failed_tests",
+    Failure.STALLED: "failed_tests",
+    Failure.WEAK: "weak_evidence",
+}
+
+Argv = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class LaneSpec(Strict):
+    """One way of getting a patch. Addresses, headers and key names are the user's and never stand here."""
+
+    provider: str
+    model: str = ""
+    max_context_tokens: Annotated[int, Field(ge=1000)] = 32_000
+    max_output_tokens: Annotated[int, Field(ge=256, le=128_000)] = 16_000
+    timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180
+    run: tuple[Argv, ...] = ()
+    classes: tuple[TaskClass, ...] = ("lint", "format")
+
+    @model_validator(mode="after")
+    def _fits_its_provider(self) -> LaneSpec:
+        if self.provider == RECORDED:
+            raise ValueError("recorded replies are only reachable through --replay, never from a policy")
+        if self.provider == FIXER and (not self.run or self.model):
+            raise ValueError("a fixer lane has `run` (a list of commands, each a list) and no model")
+        if self.provider != FIXER and (not self.model or self.run):
+            raise ValueError(f"a lane of provider {self.provider} has a `model` and no `run`")
+        return self
+
+    @property
+    def is_fixer(self) -> bool:
+        return self.provider == FIXER
+
+
+class Routing(Strict):
+    """Scores up to `fast_max_score` start at the lowest model lane; all others at the highest."""
+
+    mode: Literal["rules"] = "rules"
+    ladder: Annotated[tuple[Name, ...], Field(min_length=1)] = ("fast", "strong")
+    fast_max_score: Annotated[int, Field(ge=0)] = 6
+    strong_min_score: Annotated[int, Field(ge=1)] = 7
+    always_strong_if: tuple[Condition, ...] = ()
+    escalate_on: tuple[EscalationWord, ...] = ()
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> Routing:
+        if self.strong_min_score <= self.fast_max_score:
+            raise ValueError("strong_min_score must be above fast_max_score")
+        return self
+
+
+class SignalRule(Strict):
+    """How a signal is found and what it counts. A count signal gives `points` each, up to `max_points`."""
+
+    points: Annotated[int, Field(ge=0, le=100)] = 0
+    max_points: Annotated[int, Field(ge=0, le=1000)] | None = None
+    paths: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+class CheckSpec(Strict):
+    """One command that judges a tree. `run` is an argument list and never a shell line.
+
+    `network`, `expose` and `env` ask for more than a check gets; they count only after `route-agent trust`.
+    """
+
+    name: Name
+    run: Argv
+    kind: CheckKind = CheckKind.TEST
+    timeout: Annotated[float, Field(gt=0, le=7200)] = 300
+    when: tuple[str, ...] = ()
+    network: Literal["off", "host"] = "off"
+    expose: tuple[str, ...] = ()
+    env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+
+    @property
+    def exposures(self) -> tuple[str, ...]:
+        """What the check asks for beyond the walls, for a person to read."""
+        network = ("network: host",) if self.network == "host" else ()
+        return (
+            *network,
+            *(f"expose: {path}" for path in self.expose),
+            *(f"env: {name}" for name in self.env),
+        )
+
+
+class Limits(Strict):
+    """Money in dollars, durations in seconds. `per_day_usd` counts from midnight UTC."""
+
+    max_usd: Annotated[float, Field(gt=0)] = 1.00
+    per_day_usd: Annotated[float, Field(gt=0)] = 10.00
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
+    deadline_s: Annotated[float, Field(gt=0)] = 900
+
+
+class Policy(Strict):
+    """A whole policy.
+
+    In the file, a lane of `models` is one entry or a list of alternatives, and a bar of `accept` one grade
+    or a grade by task class; here both are always the longer form.
+    """
+
+    version: Literal[1]
+    models: dict[Name, Annotated[tuple[LaneSpec, ...], Field(min_length=1)]]
+    routing: Routing
+    signals: dict[str, SignalRule]
+    checks: tuple[CheckSpec, ...] = ()
+    accept: dict[str, dict[Literal["default"] | TaskClass, Grade]]
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Policy:
+        for section, names in (("routing.ladder", self.routing.ladder), ("accept", tuple(self.accept))):
+            for name in names:
+                if name not in self.models:
+                    raise ValueError(f'{section} names the lane "{name}", which is not in models')
+        checks = [check.name for check in self.checks]
+        if twice := {name for name in checks if checks.count(name) > 1}:
+            raise ValueError(f"two checks are called {min(twice)}")
+        if all(spec.is_fixer for lane in self.routing.ladder for spec in self.models[lane]):
+            raise ValueError("routing.ladder needs at least one lane with a model")
+        return self
+
+    def bar(self, lane: str, task_class: TaskClass) -> Grade:
+        """The grade from which this lane's patch is accepted for this class of task."""
+        bars = self.accept.get(lane, {})
+        return bars.get(task_class, bars.get("default", Grade.RAN))
+
+    def escalates_on(self, failure: Failure) -> bool:
+        """Whether the next lane may be tried after this failure."""
+        return ESCALATION_WORDS.get(failure) in self.routing.escalate_on
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits over everything that is in force, discovered checks included."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPolicy:
+    """A policy and what a report calls it: a preset's name or the file's."""
+
+    name: str
+    policy: Policy
+
+
+def presets() -> dict[str, Path]:
+    """The policies that ship with the program, by name."""
+    installed = Path(__file__).parent / "policies"
+    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "policies"
+    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def parse_policy(text: str | bytes, where: str) -> Policy:
+    """Read a policy; sections that it leaves out come from the built-in default, signals one by one.
+
+    Raises:
+        PolicyError: names file, line and key, and the nearest valid key.
+    """
+    default = presets()["default"]
+    defaults = _long_form(read(default.read_bytes(), default.name).data)
+    try:
+        document = read(text, where)
+        data = defaults | _long_form(document.data)
+        if isinstance(data["signals"], dict):
+            _refuse_unknown_signals(data["signals"], defaults["signals"], document, where)
+            data["signals"] = defaults["signals"] | data["signals"]
+        return validate(Policy, data, document, where)
+    except SchemaError as error:
+        raise PolicyError(str(error), hint="docs/policy.md lists every key") from error
+
+
+def _long_form(data: dict[str, Any]) -> dict[str, Any]:
+    """One entry of a lane becomes a list of one, one grade of a lane the grade for every class."""
+    long = dict(data)
+    if isinstance(models := data.get("models"), dict):
+        long["models"] = {
+            lane: [entry] if isinstance(entry, dict) else entry for lane, entry in models.items()
+        }
+    if isinstance(accept := data.get("accept"), dict):
+        long["accept"] = {
+            lane: {"default": bar} if isinstance(bar, str) else bar for lane, bar in accept.items()
+        }
+    return long
+
+
+def _refuse_unknown_signals(
+    given: dict[str, Any], known: dict[str, Any], document: yamlfile.Document, where: str
+) -> None:
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, list(known), n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            raise SchemaError(f'{where}:{document.line(("signals", name))}: unknown signal "{name}"{hint}')

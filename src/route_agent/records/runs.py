@@ -1,0 +1,195 @@
+"""One run, from the task to the verdict: what is reported and what the ledger keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from route_agent.records.change import Change
+from route_agent.records.checks import CheckRun, Isolation
+from route_agent.records.lanes import Call
+from route_agent.records.risk import Risk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Failure(StrEnum):
+    """Why an attempt was not accepted. ROUTING.md says what follows from each."""
+
+    ENVIRONMENT = "environment"
+    PROVIDER = "provider"
+    HOSTILE = "hostile"
+    UNAPPLIABLE = "unappliable"
+    REGRESSION = "regression"
+    STILL_FAILING = "still_failing"
+    WEAK = "weak"
+    STALLED = "stalled"
+    LIMIT = "limit"
+
+
+class Grade(StrEnum):
+    """What the results prove, weakest first."""
+
+    NONE = "none"
+    STATIC = "static"
+    RAN = "ran"
+    COVERED = "covered"
+    DISCRIMINATING = "discriminating"
+
+    @property
+    def rank(self) -> int:
+        return list(Grade).index(self)
+
+    def reaches(self, bar: Grade) -> bool:
+        """Whether this grade proves at least as much as `bar`."""
+        return self.rank >= bar.rank
+
+
+class Verdict(StrEnum):
+    """How a run ended, in the words of the report."""
+
+    ACCEPTED = "accepted"
+    PLANNED = "planned, nothing called"
+    NOT_PROVED = "not proved"
+    PROVIDER = "provider unavailable"
+    HOSTILE = "refused for safety"
+    LIMIT = "stopped at a limit"
+    ENVIRONMENT = "checks cannot run here"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def exit_code(self) -> int:
+        """The process exit code; docs/exit-codes.md has the whole table."""
+        return _EXIT_CODES[self]
+
+
+_EXIT_CODES = {
+    Verdict.ACCEPTED: 0,
+    Verdict.PLANNED: 0,
+    Verdict.NOT_PROVED: 1,
+    Verdict.PROVIDER: 3,
+    Verdict.HOSTILE: 4,
+    Verdict.LIMIT: 5,
+    Verdict.ENVIRONMENT: 6,
+    Verdict.INTERRUPTED: 130,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Money in integer micro-dollars: what is known, and how many calls have no known price."""
+
+    known_micro_usd: int = 0
+    unknown_calls: int = 0
+
+    @property
+    def usd(self) -> float | None:
+        """Dollars, or None where any part is unknown."""
+        return None if self.unknown_calls else self.known_micro_usd / 1_000_000
+
+    @classmethod
+    def of(cls, calls: Iterable[Call]) -> Cost:
+        """The sum over calls; a call without a known price is counted, never taken for free."""
+        known = unknown = 0
+        for call in calls:
+            if call.cost_micro_usd is None:
+                unknown += 1
+            else:
+                known += call.cost_micro_usd
+        return cls(known, unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where the task goes first, what stands above, and every reason."""
+
+    lane: str
+    ladder: tuple[str, ...]
+    reasons: tuple[str, ...]
+    task_class: str
+    policy_name: str
+    policy_hash: str
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the checks proved about one patched tree."""
+
+    checks: CheckRun
+    grade: Grade
+    failure: Failure | None = None
+    reasons: tuple[str, ...] = ()
+    pre_existing: tuple[str, ...] = ()
+
+    @property
+    def failing(self) -> frozenset[str]:
+        """The ids that speak against the patch: equal sets on two attempts mean no progress."""
+        return frozenset(
+            f"{result.name}::{test}"
+            for result in self.checks.failed
+            for test in (result.red or {"exit"})
+            if f"{result.name}::{test}" not in self.pre_existing
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One lane's try: what it proposed, what became of it, what it cost."""
+
+    lane: str
+    provider: str
+    model: str
+    calls: tuple[Call, ...] = ()
+    summary: str = ""
+    change: Change | None = None
+    evidence: Evidence | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    patch: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        return self.failure is None
+
+    @property
+    def grade(self) -> Grade:
+        return self.evidence.grade if self.evidence else Grade.NONE
+
+    @property
+    def cost(self) -> Cost:
+        return Cost.of(self.calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Task, decision, attempts, verdict. `started_at` is ISO 8601 in UTC, `seconds` wall time."""
+
+    id: str
+    started_at: str
+    repository: str
+    brief: str
+    base: str
+    start: str
+    verdict: Verdict
+    reason: str
+    isolation: Isolation
+    risk: Risk | None = None
+    decision: Decision | None = None
+    baseline: CheckRun | None = None
+    attempts: tuple[Attempt, ...] = ()
+    cost: Cost = Cost()
+    seconds: float = 0.0
+    patch_path: str | None = None
+    delivered: str = ""
+    next_step: str = ""
+    replayed: bool = False
+    notices: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> Attempt | None:
+        """The attempt that was proved, if one was."""
+        return next((attempt for attempt in self.attempts if attempt.accepted), None)

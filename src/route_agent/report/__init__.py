@@ -1,0 +1,1 @@
+"""From a run to text. Nothing is decided here."""
