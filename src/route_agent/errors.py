@@ -44,14 +44,28 @@ class ProviderError(RouteError):
         what: the provider's own words, shortened and redacted.
         kind: the provider's error type or HTTP status, for the ledger.
         retryable: whether the same request may succeed a little later.
+        maybe_billed: whether the provider may have done the work although no answer came (a timeout, a cut
+            stream): such a call stays charged at what was reserved for it.
+        retry_after: seconds that the provider asked to wait, if it said so.
     """
 
     exit_code = 3
 
-    def __init__(self, what: str, *, kind: str, retryable: bool = False, hint: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        kind: str,
+        retryable: bool = False,
+        maybe_billed: bool = False,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
         super().__init__(what, hint=hint)
         self.kind = kind
         self.retryable = retryable
+        self.maybe_billed = maybe_billed
+        self.retry_after = retry_after
 
 
 class HostilePatch(RouteError):

@@ -1,1 +1,1 @@
-"""Every way of getting a patch. A lane is one class behind the `Lane` protocol; there is no plug-in machinery."""
+"""Every way of getting a patch: one class each behind the `Lane` protocol, no plug-in machinery."""

@@ -1,1 +1,1 @@
-"""From a reply to edits, from an edit to its place, and whether the change may be made. No input or output."""
+"""From a reply to edits, from an edit to its place, and whether the change may be made. All pure."""
