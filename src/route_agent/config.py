@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -16,7 +17,8 @@ from pydantic import Field, field_validator
 
 from route_agent import places
 from route_agent.errors import ConfigError, UsageError
-from route_agent.policy import LaneSpec
+from route_agent.policy import FIXER, RECORDED, LaneSpec
+from route_agent.pricing import Prices
 from route_agent.records.checks import IsolationLevel
 from route_agent.schema import SchemaError, Strict, read, validate
 
@@ -153,3 +155,14 @@ def endpoint(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os
     return Endpoint(
         spec.provider, provider, environment.get(provider.key_env, "") if provider.key_env else ""
     )
+
+
+def prices(config: Config) -> Prices:
+    """The user's own rates, and the providers that cost nothing."""
+    rates = {
+        model: (Decimal(str(rate.input_usd)), Decimal(str(rate.output_usd)))
+        for model, rate in config.rates.items()
+    }
+    providers = {**BUILT_IN, **config.providers}
+    unpaid = {name for name, provider in providers.items() if provider.free}
+    return Prices(rates, frozenset({FIXER, RECORDED} | unpaid))

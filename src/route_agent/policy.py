@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from route_agent import yamlfile
 from route_agent.errors import PolicyError
 from route_agent.records.checks import CheckKind
-from route_agent.records.runs import Failure, Grade
+from route_agent.records.runs import Failure, Grade, TaskClass
 from route_agent.schema import SchemaError, Strict, read, validate
 
 POLICY_PATH = ".route-agent/policy.yaml"
@@ -25,9 +25,6 @@ POLICY_PATH = ".route-agent/policy.yaml"
 FIXER = "fixer"
 RECORDED = "recorded"
 
-TaskClass = Literal[
-    "docs", "format", "lint", "types", "tests", "rename", "bug", "feature", "refactor", "other"
-]
 
 Condition = Literal[
     "schema_change",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from route_agent.records.change import Change
 from route_agent.records.checks import CheckRun, Isolation
@@ -13,6 +13,11 @@ from route_agent.records.risk import Risk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+TaskClass = Literal[
+    "docs", "format", "lint", "types", "tests", "rename", "bug", "feature", "refactor", "other"
+]
 
 
 class Failure(StrEnum):
@@ -26,6 +31,7 @@ class Failure(StrEnum):
     STILL_FAILING = "still_failing"
     WEAK = "weak"
     STALLED = "stalled"
+    RAISED = "raised"
     LIMIT = "limit"
 
 
@@ -108,7 +114,7 @@ class Decision:
     lane: str
     ladder: tuple[str, ...]
     reasons: tuple[str, ...]
-    task_class: str
+    task_class: TaskClass
     policy_name: str
     policy_hash: str
     skipped: tuple[str, ...] = ()

@@ -1,0 +1,124 @@
+"""What a task's brief says, read with suspicion: tainted text can raise a score and never lower one.
+
+Every function here only finds more in a longer text (text appended after a white space or a line break).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from route_agent.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from route_agent.records.runs import TaskClass
+
+MAX_BYTES = 64 * 1024
+MAX_NAMED_FILES = 50
+MAX_SYMBOLS = 20
+
+_PATH = re.compile(
+    r"(?<![\w/.-])(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}(?![\w/])"  # with a suffix
+    r"|(?<![\w/.-])(?:[\w.@+-]+/)+[\w.@+-]+"  # with a folder
+)
+_SYMBOL = re.compile(
+    r"\b(?:class|function|method|def|struct|interface|enum)\s+`?([A-Za-z_]\w{2,})"
+    r"|\b([A-Za-z_]\w{2,})\(\)"
+    r"|`([A-Za-z_]\w{2,})`"
+    r"|\b([A-Z][a-z0-9]+(?:[A-Z][a-z0-9]+)+)\b"
+    r"|\b([a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b"
+)
+
+# what a person cannot see but a pattern would trip over: a word with a zero-width mark in it is that word
+_INVISIBLE = re.compile(r"[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]")
+
+
+def clean(raw: str | bytes) -> str:
+    """The brief as text: invisible and control characters removed, compatibility forms folded.
+
+    Raises:
+        UsageError: empty, larger than 64 KiB, or not text.
+    """
+    if isinstance(raw, bytes):
+        if len(raw) > MAX_BYTES:
+            raise UsageError(
+                f"the task is {len(raw):,} bytes; at most {MAX_BYTES:,} are read", hint="shorten it"
+            )
+        if b"\0" in raw:
+            raise UsageError("the task is not text: it holds NUL bytes", hint="pass a text file")
+        try:
+            raw = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                f"the task is not UTF-8 text (byte {error.start})", hint="save it as UTF-8"
+            ) from error
+    if len(raw.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise UsageError(f"the task is longer than {MAX_BYTES:,} bytes", hint="shorten it")
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", raw.replace("\r\n", "\n")))
+    text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C")
+    if not text.strip():
+        raise UsageError("the task is empty", hint='say what to do: route-agent --task "fix …"')
+    return text.strip()
+
+
+def words_found(text: str, words: Iterable[str]) -> tuple[str, ...]:
+    """Which of the words or phrases stand in the text, as whole words, in any case."""
+    folded = " ".join(text.casefold().split())
+    return tuple(word for word in words if re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", folded))
+
+
+def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
+    """The tree's files that the text names, whole or by their last parts (`worker.py`, `sync/worker.py`)."""
+    tokens = list(dict.fromkeys(match.group().removeprefix("./") for match in _PATH.finditer(text)))
+    if not tokens:
+        return ()
+    known = list(paths)
+    found: dict[str, None] = {}
+    for token in tokens:
+        for path in known:
+            if path == token or path.endswith(f"/{token}") or path.startswith(f"{token.rstrip('/')}/"):
+                found[path] = None
+    return tuple(found)[:MAX_NAMED_FILES]
+
+
+def named_symbols(text: str) -> tuple[str, ...]:
+    """Names of classes and functions that the text mentions, in their order."""
+    found = (next(group for group in match.groups() if group) for match in _SYMBOL.finditer(text))
+    return tuple(dict.fromkeys(found))[:MAX_SYMBOLS]
+
+
+# a class is recognised by words of the brief; a brief that fits several is the most demanding of them
+_CLASSES: tuple[tuple[TaskClass, str], ...] = (
+    ("feature", "add, implement, introduce, support, new, feature, create"),
+    ("bug", "fix, bug, leak, crash, error, wrong, broken, fails, failing, regression, race, forgets"),
+    ("refactor", "refactor, restructure, extract, simplify, split, move"),
+    ("rename", "rename"),
+    ("tests", "test, tests, coverage, unit test, unit tests"),
+    (
+        "types",
+        "type hint, type hints, annotations, typing, mypy, pyright, type error, type errors, typecheck",
+    ),
+    ("lint", "lint, linter, ruff, flake8, eslint, unused import, unused imports, lint error, lint errors"),
+    ("format", "format, formatting, reformat, whitespace, black, prettier, gofmt"),
+    ("docs", "docs, documentation, readme, docstring, docstrings, changelog, typo, comment, comments"),
+)
+
+# words that the narrow classes use themselves: "fix the lint errors" is no bug
+_SHARED = frozenset({"fix", "error", "add", "new", "failing", "fails", "wrong"})
+_NARROW = frozenset({"tests", "types", "lint", "format", "docs"})
+
+
+def task_class(text: str) -> TaskClass:
+    """What kind of task the brief describes. It lowers nothing alone: the patch's files must confirm it."""
+    found = {name: set(words_found(text, words.split(", "))) for name, words in _CLASSES}
+    narrow = [name for name in found if name in _NARROW and found[name]]
+    for name, words in found.items():
+        if name in _NARROW or not words:
+            continue
+        own = words - _SHARED
+        if own or not narrow:
+            return name
+    return narrow[0] if narrow else "other"

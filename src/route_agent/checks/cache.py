@@ -1,0 +1,76 @@
+"""Results of checks by everything that could change them, so that no tree is checked twice for nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from route_agent import places
+from route_agent.records.checks import CheckRun, Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from route_agent.policy import Policy
+    from route_agent.records.checks import Isolation
+    from route_agent.repo.repository import Repository
+
+KEPT = 200
+_ENVIRONMENTS = (".venv", "venv", "node_modules")
+
+
+class Cache:
+    """One repository's results. The key holds tree, commands, environment, isolation and policy."""
+
+    def __init__(self, repository: Repository, isolation: Isolation, policy: Policy) -> None:
+        self._folder = places.repository_cache(repository.git_dir) / "results"
+        self._common = (repository.root, isolation.level.value, policy.hash)
+
+    def _file(self, tree: str) -> Path:
+        root, *rest = self._common
+        stamps = [f"{name}={_stamp(root / name)}" for name in _ENVIRONMENTS]
+        key = "\0".join([tree, str(root), *map(str, rest), os.environ.get("PATH", ""), *stamps])
+        return self._folder / f"{hashlib.sha256(key.encode(errors='surrogateescape')).hexdigest()}.json"
+
+    def get(self, tree: str) -> CheckRun | None:
+        """The stored run, or None where there is none that can be read."""
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(CheckRun).validate_json(self._file(tree).read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def put(self, run: CheckRun) -> CheckRun:
+        """Keep a run in which every check could run; a full disk only costs the saving."""
+        if any(result.outcome is Outcome.NOT_RUN for result in run.results):
+            return run
+        from pydantic import TypeAdapter
+
+        file = self._file(run.tree)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = file.with_suffix(f".{os.getpid()}")
+            draft.write_bytes(TypeAdapter(CheckRun).dump_json(run))
+            draft.replace(file)
+            self._forget_old()
+        except OSError:
+            return run
+        return run
+
+    def _forget_old(self) -> None:
+        files = sorted(self._folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+        for file in files[KEPT:]:
+            file.unlink(missing_ok=True)
+
+
+def _stamp(folder: Path) -> int:
+    """When something was last installed there, as far as folder times tell."""
+    newest = 0
+    for path in (folder, *folder.glob("lib/python*/site-packages"), folder / ".package-lock.json"):
+        try:
+            newest = max(newest, path.stat().st_mtime_ns)
+        except OSError:
+            continue
+    return newest

@@ -1,0 +1,172 @@
+"""Try lanes one above the other until a patch is proved. The loop, and nothing else, on one screen."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from route_agent import evidence, risk, routing
+from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
+from route_agent.patch import guard
+from route_agent.records.events import Event, Step
+from route_agent.records.runs import Attempt, Evidence, Failure, Grade, Verdict
+from route_agent.repo.apply import apply_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from route_agent.lanes.base import Lane
+    from route_agent.lanes.desk import Desk
+    from route_agent.ledger.budget import Purse
+    from route_agent.policy import Policy
+    from route_agent.proof import Prover
+    from route_agent.records.change import Change
+    from route_agent.records.checks import CheckRun
+    from route_agent.records.events import Listener
+    from route_agent.records.lanes import Proposal, Request
+    from route_agent.records.runs import Decision, TaskClass
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """One run's means, all of them chosen before the first lane is asked.
+
+    Attributes:
+        brief: the task's text.
+        start: the tree that lanes edit.
+        policy: the rules in force.
+        decision: which lanes, in which order.
+        baseline: the checks at start.
+        touched: paths that the task is about, for telling which red tests are its own.
+        lanes: every lane by name.
+        desk_for: a lane's desk.
+        ask: writes the request for a lane, with what was tried before.
+        prover: proves a change.
+        purse: the run's money.
+        record: keeps an attempt the moment it ended.
+        on: told what goes on.
+    """
+
+    brief: str
+    start: str
+    policy: Policy
+    decision: Decision
+    baseline: CheckRun
+    touched: tuple[str, ...]
+    lanes: Mapping[str, Lane]
+    desk_for: Callable[[Lane], Desk]
+    ask: Callable[[Lane, Sequence[Attempt]], Request]
+    prover: Prover
+    purse: Purse
+    record: Callable[[Attempt], None]
+    on: Listener
+
+    def run(self) -> tuple[list[Attempt], Verdict, str]:
+        """Climb until a patch is accepted or no lane may follow; with the verdict, the reason in words."""
+        attempts: list[Attempt] = []
+        for name in self.decision.ladder[: self.policy.limits.max_attempts]:
+            try:
+                attempt = self._try(self.lanes[name], attempts)
+            except LimitReached as stop:
+                return attempts, Verdict.LIMIT, f"{stop}. {stop.hint}" if stop.hint else str(stop)
+            attempts.append(attempt)
+            self.record(attempt)
+            self.on(Event(Step.RESULT, f"{name}: {attempt.failure.value if attempt.failure else 'accepted'}"))
+            if attempt.accepted:
+                return attempts, Verdict.ACCEPTED, f"accepted at {attempt.grade.value} by {name}"
+            if attempt.failure is Failure.HOSTILE:
+                return attempts, Verdict.HOSTILE, attempt.reason
+            if not self._may_follow(attempt):
+                break
+        return attempts, *self._unsolved(attempts)
+
+    def _may_follow(self, attempt: Attempt) -> bool:
+        """Whether a higher lane may be asked after this failure."""
+        always = (Failure.PROVIDER, Failure.RAISED)
+        fixer = self.policy.models[attempt.lane][0].is_fixer
+        return (
+            attempt.failure in always
+            or fixer
+            or bool(attempt.failure and self.policy.escalates_on(attempt.failure))
+        )
+
+    def _unsolved(self, attempts: list[Attempt]) -> tuple[Verdict, str]:
+        if not attempts:
+            return Verdict.NOT_PROVED, "; ".join(self.decision.skipped) or "no lane could be tried"
+        if all(attempt.failure is Failure.PROVIDER for attempt in attempts):
+            return Verdict.PROVIDER, attempts[-1].reason
+        if len(attempts) == self.policy.limits.max_attempts < len(self.decision.ladder):
+            return Verdict.LIMIT, f"{len(attempts)} attempts are the limit. Raise it: --max-attempts"
+        return Verdict.NOT_PROVED, f"not proved: {attempts[-1].reason}"
+
+    def _try(self, lane: Lane, tried: Sequence[Attempt]) -> Attempt:
+        """One lane's attempt: propose, fit, prove. What fails becomes the attempt's failure class."""
+        began, paid = time.monotonic(), len(self.purse.calls)
+        attempt = Attempt(lane.name, lane.provider, lane.model)
+        try:
+            proposal = lane.propose(self.ask(lane, tried), self.desk_for(lane))
+            attempt = replace(attempt, summary=proposal.summary)
+            change = self._fit(proposal)
+            attempt = replace(
+                attempt, change=change, patch=self.prover.slot.trees.diff(self.start, change.new_tree)
+            )
+            attempt = self._judge(attempt, change, tried)
+        except ProviderError as error:
+            attempt = replace(attempt, failure=Failure.PROVIDER, reason=f"{error.kind}: {error}")
+        except BadPatch as error:
+            attempt = replace(attempt, failure=Failure.UNAPPLIABLE, reason=str(error))
+        except HostilePatch as error:
+            attempt = replace(attempt, failure=Failure.HOSTILE, reason=str(error))
+        return replace(attempt, calls=tuple(self.purse.calls[paid:]), seconds=time.monotonic() - began)
+
+    def _fit(self, proposal: Proposal) -> Change:
+        """The proposal as a change of trees: all of it or none, and within its bounds."""
+        self.on(Event(Step.FIT, ""))
+        trees = self.prover.slot.trees
+        tree = proposal.tree or apply_reply(trees, self.start, proposal.reply or "")
+        change = trees.change(self.start, tree)
+        if not change.files:
+            raise BadPatch("the patch changes nothing")
+        guard.judge(change, trees.links(change))
+        return change
+
+    def _judge(self, attempt: Attempt, change: Change, tried: Sequence[Attempt]) -> Attempt:
+        """Is it this lane's to change, is it proved, is that enough?"""
+        top = self.decision.ladder[-1]
+        if attempt.lane != top and (kept := risk.touched_conditions(change, self.policy)):
+            reason = f"the patch touches what always goes to {top}: {kept[0][1]}"
+            return replace(attempt, failure=Failure.RAISED, reason=reason)
+        self.on(Event(Step.CHECK, change.summary))
+        about = (*self.touched, *change.paths)
+        wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
+        found = self.prover.prove(change, self.baseline, wanted)
+        attempt = replace(attempt, evidence=found)
+        if found.failure:
+            stalled = any(it.evidence and it.evidence.failing == found.failing for it in tried)
+            failure = Failure.STALLED if stalled else found.failure
+            return replace(attempt, failure=failure, reason="; ".join(found.reasons))
+        return self._accept(attempt, found, change)
+
+    def _accept(self, attempt: Attempt, found: Evidence, change: Change) -> Attempt:
+        bar = self.policy.bar(attempt.lane, routing.confirmed_class(self.decision.task_class, change))
+        if found.grade.reaches(bar):
+            return replace(attempt, reason="; ".join(found.reasons))
+        reason = f"graded {found.grade.value}, {attempt.lane} needs {bar.value}: {'; '.join(found.reasons)}"
+        return replace(attempt, failure=Failure.WEAK, reason=reason)
+
+
+def within_reach(decision: Decision, policy: Policy, task_class: TaskClass, highest: Grade) -> Decision:
+    """The decision without the lanes whose bar no check here could reach, each named with its reason."""
+    kept = [lane for lane in decision.ladder if highest.reaches(_lowest_bar(policy, lane, task_class))]
+    skipped = tuple(
+        f"{lane} skipped: it needs {_lowest_bar(policy, lane, task_class).value}, "
+        f"and no check here can prove more than {highest.value}"
+        for lane in decision.ladder
+        if lane not in kept
+    )
+    return replace(decision, ladder=tuple(kept), skipped=skipped)
+
+
+def _lowest_bar(policy: Policy, lane: str, task_class: TaskClass) -> Grade:
+    return min(policy.bar(lane, task_class), policy.bar(lane, "other"), key=lambda grade: grade.rank)

@@ -1,0 +1,231 @@
+"""From a task and a repository to a decision: what is the start tree, how risky is it, which lane first.
+
+`explain`, `--dry-run` and a run all go through here, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from route_agent import brief as briefs
+from route_agent import risk as risks
+from route_agent import routing, trust
+from route_agent.discovery import discover
+from route_agent.errors import EnvironmentBroken, PolicyError, UsageError
+from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, parse_policy, presets
+from route_agent.repo.repository import Repository
+from route_agent.repo.scratch import Slot, slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from route_agent.config import Config
+    from route_agent.policy import Policy
+    from route_agent.records.change import Change
+    from route_agent.records.checks import CheckRun
+    from route_agent.records.risk import Risk
+    from route_agent.records.runs import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A task's ground: the repository, the policy in force, the start tree, and a scratch of our own.
+
+    Attributes:
+        base: the trusted commit, from which policy and check definitions come.
+        start: the tree that lanes edit.
+        change: what start differs in from base.
+        paths: every path of the start tree.
+        trusted: the checks whose exposures the user has allowed.
+        notices: what a person should know about this ground.
+    """
+
+    repository: Repository
+    config: Config
+    policy: NamedPolicy
+    base: str
+    start: str
+    change: Change
+    paths: tuple[str, ...]
+    slot: Slot
+    trusted: frozenset[str]
+    notices: tuple[str, ...]
+
+
+@contextmanager
+def opened(directory: Path, config: Config, *, base: str = "", policy: str = "") -> Iterator[Opened]:
+    """Open the repository around a folder as a task's ground, until the block ends.
+
+    Args:
+        directory: any folder of the checkout.
+        config: the user's own configuration.
+        base: a revision; the range from its merge base with HEAD is judged. HEAD where empty.
+        policy: a file or a preset; the policy at base where empty.
+
+    Raises:
+        RepositoryState: the repository cannot be judged as it is.
+        PolicyError: the policy in force says what it may not say.
+    """
+    repository = Repository.open(directory)
+    repository.refuse_if_under_way()
+    base_commit = repository.merge_base(base) if base else repository.head
+    named, trusted, notices = policy_in_force(repository, base_commit, policy, config)
+    with slot(repository) as mine:
+        snapshot = mine.trees.snapshot()
+        if snapshot.left_out:
+            shown = ", ".join(snapshot.left_out[:3]) + (" …" if len(snapshot.left_out) > 3 else "")
+            notices = (*notices, f"not in the start tree (secret, too large or a nested repository): {shown}")
+        yield Opened(
+            repository=repository,
+            config=config,
+            policy=named,
+            base=base_commit,
+            start=snapshot.tree,
+            change=mine.trees.change(mine.trees.tree_of(base_commit), snapshot.tree),
+            paths=tuple(mine.trees.entries(snapshot.tree)),
+            slot=mine,
+            trusted=trusted,
+            notices=notices,
+        )
+
+
+def policy_in_force(
+    repository: Repository, base: str, chosen: str, config: Config
+) -> tuple[NamedPolicy, frozenset[str], tuple[str, ...]]:
+    """The policy that counts, the checks whose exposures are trusted, and what to say about both.
+
+    A policy that stands only in the working tree does not count: it may be part of what is judged.
+
+    Raises:
+        PolicyError: a fault in the policy, or no such file or preset.
+    """
+    notices: list[str] = []
+    text: bytes | None
+    if chosen:
+        name, text = _chosen(chosen)
+    else:
+        text = repository.file_at(base, POLICY_PATH)
+        name = POLICY_PATH if text is not None else "default"
+        if _differs(repository.root / POLICY_PATH, text):
+            notices.append(
+                f"{POLICY_PATH}: your change is not in force: commit it, or pass --policy {POLICY_PATH}"
+            )
+    policy = parse_policy(presets()["default"].read_bytes() if text is None else text, name)
+    if not policy.checks:
+        policy, found = _with_discovered(policy, repository, base, own_models=text is not None)
+        notices += found
+    allowed = frozenset[str]()
+    if asking := [check for check in policy.checks if check.exposures]:
+        if text is not None and trust.is_trusted(config, repository.root, text):
+            allowed = frozenset(check.name for check in asking)
+        else:
+            wanted = "; ".join(f"{check.name}: {', '.join(check.exposures)}" for check in asking)
+            notices.append(f"not allowed until you say so (route-agent trust): {wanted}")
+    return NamedPolicy(name, policy), allowed, tuple(notices)
+
+
+def _chosen(chosen: str) -> tuple[str, bytes]:
+    from pathlib import Path
+
+    if preset := presets().get(chosen):
+        return chosen, preset.read_bytes()
+    try:
+        return chosen, Path(chosen).read_bytes()
+    except OSError as error:
+        known = ", ".join(presets())
+        raise PolicyError(
+            f"no policy {chosen}: {error.strerror}", hint=f"a file, or a preset: {known}"
+        ) from error
+
+
+def _differs(file: Path, committed: bytes | None) -> bool:
+    try:
+        return file.read_bytes() != committed
+    except OSError:
+        return committed is not None
+
+
+def _with_discovered(
+    policy: Policy, repository: Repository, base: str, *, own_models: bool
+) -> tuple[Policy, list[str]]:
+    """The policy with the checks that the project's own files at base ask for.
+
+    Raises:
+        EnvironmentBroken: there are none: nothing could be proved.
+    """
+    from route_agent.repo.git import git, lines
+
+    def read(path: str) -> str | None:
+        content = repository.file_at(base, path)
+        return None if content is None else content.decode("utf-8", "replace")
+
+    listed = lines(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", base, cwd=repository.root))
+    found = discover(read, listed)
+    if not found.checks:
+        raise EnvironmentBroken(
+            f"no checks: neither a policy nor the project's own files at {base[:10]} name any. $0 spent",
+            hint="route-agent init, then add your test command to .route-agent/policy.yaml",
+        )
+    update: dict[str, object] = {"checks": found.checks}
+    if found.fixers and not own_models:
+        fixer = LaneSpec(provider=FIXER, run=found.fixers)
+        update["models"] = {FIXER: (fixer,), **policy.models}
+        routing_with_fixer = policy.routing.model_copy(update={"ladder": (FIXER, *policy.routing.ladder)})
+        update["routing"] = routing_with_fixer
+    names = ", ".join(check.name for check in found.checks)
+    return policy.model_copy(update=update), [
+        f"checks found in the project: {names} (route-agent init keeps them)"
+    ]
+
+
+def facts(ground: Opened, brief: str, baseline: CheckRun | None) -> risks.Facts:
+    """What is known about the task before any lane is asked."""
+    trees = ground.slot.trees
+    symbols = briefs.named_symbols(brief)
+    known = trees.words_in(ground.start, symbols) if symbols else frozenset()
+    failing = tuple(
+        f"{result.name}: {test}" if test else result.name
+        for result in (baseline.failed if baseline else ())
+        for test in (sorted(result.red) or [""])
+    )
+    return risks.Facts(
+        brief=brief,
+        change=ground.change,
+        named=briefs.named_paths(brief, ground.paths),
+        unknown_symbols=tuple(symbol for symbol in symbols if symbol not in known),
+        failures=baseline.failures if baseline else None,
+        failing=failing,
+    )
+
+
+def decide(
+    ground: Opened, known: risks.Facts, baseline: CheckRun | None, wish: routing.Wish
+) -> tuple[Risk, Decision]:
+    """Score the task and choose its ladder."""
+    risk = risks.assess(known, ground.policy.policy)
+    red = frozenset(result.kind for result in baseline.failed) if baseline else frozenset()
+    kind = briefs.task_class(known.brief)
+    return risk, routing.route(risk, ground.policy, kind, red_kinds=red, wish=wish)
+
+
+def with_usable_lanes(decision: Decision, unusable: dict[str, str]) -> Decision:
+    """The decision without the lanes that cannot be called here.
+
+    Args:
+        decision: the ladder as the policy wants it.
+        unusable: why a lane cannot be called, by lane.
+
+    Raises:
+        UsageError: no lane is left, or the one that was chosen as the top is not there.
+    """
+    ladder = tuple(lane for lane in decision.ladder if lane not in unusable)
+    missing = tuple(f"{lane} skipped: {unusable[lane]}" for lane in decision.ladder if lane in unusable)
+    if not ladder:
+        first = decision.ladder[0]
+        raise UsageError(
+            f"no key for lane {first}: {unusable[first]}", hint="set it, or use a lane that needs none"
+        )
+    return replace(decision, lane=ladder[0], ladder=ladder, skipped=(*decision.skipped, *missing))

@@ -1,0 +1,177 @@
+"""What do the results prove? Pure: two check runs in, a grade and a failure class out.
+
+Green is not proof. `ran` says that tests passed and nothing that was green at start turned red; whether
+they execute the change is not known. `discriminating` says that some check tells the patch from its
+absence: red at start, green now.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from route_agent.brief import words_found
+from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Outcome
+from route_agent.records.runs import Evidence, Failure, Grade
+from route_agent.routing import FIXED_BY_CLASS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from route_agent.records.runs import TaskClass
+
+NO_TESTS = "no tests were collected"
+TIMEOUT = "timeout"
+_SHOWN = 5
+
+
+def broken_environment(baseline: CheckRun) -> str:
+    """Why nothing can be proved here, or an empty string. Found at start, it ends the run at $0."""
+    for result in baseline.results:
+        if result.outcome is Outcome.NOT_RUN and not result.reason.startswith(NO_TESTS):
+            return f"{result.name}: {result.reason}"
+        if result.outcome is Outcome.FAILED and result.reason.startswith(TIMEOUT):
+            return f"{result.name}: {result.reason} at start"
+        if result.outcome is Outcome.FAILED and result.tests is not None and not result.green:
+            return f"{result.name}: every test is red at start ({result.reason})"
+    return ""
+
+
+def reachable(baseline: CheckRun) -> Grade:
+    """The highest grade that the checks here could give to any patch."""
+    able = [result for result in baseline.results if result.outcome is not Outcome.NOT_RUN]
+    if any(result.kind is CheckKind.TEST for result in able):
+        return Grade.DISCRIMINATING
+    if any(result.outcome is Outcome.FAILED for result in able):
+        return Grade.DISCRIMINATING
+    return Grade.STATIC if able else Grade.NONE
+
+
+def targets(baseline: CheckRun, task_class: TaskClass, brief: str, touched: Iterable[str]) -> frozenset[str]:
+    """What is red at start and should be green afterwards, as `check::test` or `check::exit`.
+
+    For lint, format and type tasks: the red checks of that kind. Otherwise the red tests that the brief
+    names, or whose file belongs by name to a touched one (`test_worker.py` and `worker.py`) or to a word of
+    the brief ("the sync worker"); other red tests are pre-existing and nobody's fault.
+    """
+    stems = {posixpath.splitext(posixpath.basename(path))[0] for path in touched}
+    stems |= {word for word in re.findall(r"\w+", brief.casefold()) if len(word) > 3}
+    found: set[str] = set()
+    for result in baseline.failed:
+        if result.kind in FIXED_BY_CLASS.get(task_class, ()):
+            found |= _ids(result)
+        elif result.kind is CheckKind.TEST:
+            found |= {
+                f"{result.name}::{test}"
+                for test in result.red
+                if _is_named(test, brief) or _belongs(test, stems)
+            }
+    return frozenset(found)
+
+
+def _ids(result: CheckResult) -> set[str]:
+    return {f"{result.name}::{test}" for test in result.red} or {f"{result.name}::exit"}
+
+
+def _is_named(test: str, brief: str) -> bool:
+    path, _, rest = test.partition("::")
+    function = rest.rpartition("::")[2].partition("[")[0]
+    return bool(words_found(brief, (name for name in (path, posixpath.basename(path), function) if name)))
+
+
+def _belongs(test: str, stems: set[str]) -> bool:
+    stem = posixpath.splitext(posixpath.basename(test.partition("::")[0]))[0]
+    return stem in stems or stem.removeprefix("test_").removesuffix("_test") in stems
+
+
+def grade(baseline: CheckRun, now: CheckRun, wanted: frozenset[str]) -> Evidence:
+    """Compare the patched tree's results with those at start.
+
+    Args:
+        baseline: the checks at start.
+        now: the same checks on the patched tree.
+        wanted: the ids of `targets`.
+
+    Returns:
+        Evidence with its grade, or with the failure class that speaks against the patch.
+    """
+    pre_existing: list[str] = []
+    regressions: list[str] = []
+    flips: list[str] = []
+    for result in now.results:
+        before = baseline.named(result.name)
+        if before is None:
+            regressions += [f"{result.name} is new and red"] if not result.passed else []
+            continue
+        worse, same, better = _compare(before, result)
+        regressions += worse
+        pre_existing += same
+        flips += better
+    still = sorted(wanted & set(pre_existing))
+    if regressions:
+        return _against(now, Failure.REGRESSION, regressions, pre_existing)
+    if still:
+        reasons = [f"{name} was red at start and still is" for name in still]
+        return _against(
+            now, Failure.STILL_FAILING, reasons, [name for name in pre_existing if name not in still]
+        )
+    return _for(now, sorted(set(flips) & wanted) or _test_flips(now, flips), pre_existing)
+
+
+def _compare(before: CheckResult, now: CheckResult) -> tuple[list[str], list[str], list[str]]:
+    """What got worse (in words), what is as red as before, what turned green (both as ids)."""
+    if now.outcome is Outcome.NOT_RUN:
+        if before.outcome is Outcome.NOT_RUN:
+            return [], [], []
+        return [f"{now.name} ran at start and cannot run now: {now.reason}"], [], []
+    if before.tests is not None and now.tests is not None:
+        gone = before.green - now.green - now.red
+        new_red = now.red - before.green - before.red
+        worse = [f"{test} green at start, red now" for test in sorted(before.green & now.red)]
+        worse += [f"{test} green at start, no longer runs" for test in sorted(gone)]
+        worse += [f"{test} is new and red" for test in sorted(new_red)]
+        if not worse and before.passed and not now.passed:
+            worse = [f"{now.name} passed at start, fails now: {now.reason}"]
+        same = [f"{now.name}::{test}" for test in sorted(before.red & now.red)]
+        return worse, same, [f"{now.name}::{test}" for test in sorted(before.red & now.green)]
+    if before.passed and not now.passed:
+        return [f"{now.name} passed at start, fails now: {now.reason}"], [], []
+    if not before.passed and before.outcome is Outcome.FAILED:
+        identity = f"{now.name}::exit"
+        return ([], [], [identity]) if now.passed else ([], [identity], [])
+    return [], [], []
+
+
+def _against(now: CheckRun, failure: Failure, reasons: list[str], pre_existing: list[str]) -> Evidence:
+    more = len(reasons) - _SHOWN
+    shown = (*reasons[:_SHOWN], *((f"and {more} more",) if more > 0 else ()))
+    return Evidence(now, Grade.NONE, failure, shown, tuple(pre_existing))
+
+
+def _test_flips(now: CheckRun, flips: list[str]) -> list[str]:
+    """Red-to-green counts for tests of any name; of other checks only where the task was about them."""
+    tests = {result.name for result in now.results if result.kind is CheckKind.TEST}
+    return [name for name in flips if name.partition("::")[0] in tests]
+
+
+def _for(now: CheckRun, flips: list[str], pre_existing: list[str]) -> Evidence:
+    ran = [result for result in now.results if result.outcome is not Outcome.NOT_RUN]
+    tested = [
+        result for result in ran if result.kind is CheckKind.TEST and (result.green or result.tests is None)
+    ]
+    if flips:
+        shown = ", ".join(flips[:_SHOWN])
+        return Evidence(
+            now, Grade.DISCRIMINATING, None, (f"{shown} red at start, green now",), tuple(pre_existing)
+        )
+    if tested:
+        count = sum(len(result.green) for result in tested)
+        counted = f"{count} tests" if count else "tests"
+        reason = f"{counted} passed and nothing turned red; whether they execute the change is unknown"
+        return Evidence(now, Grade.RAN, None, (reason,), tuple(pre_existing))
+    if ran:
+        return Evidence(
+            now, Grade.STATIC, None, ("no test ran: only static checks passed",), tuple(pre_existing)
+        )
+    return Evidence(now, Grade.NONE, None, ("no check ran",), tuple(pre_existing))

@@ -1,0 +1,151 @@
+"""Money is set aside before a call and settled when it ends: a limit is reached and never passed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from route_agent.errors import LimitReached
+from route_agent.ledger.store import now
+from route_agent.policy import RECORDED
+from route_agent.records.lanes import Call, CallState
+
+if TYPE_CHECKING:
+    from route_agent.ledger.store import Ledger
+    from route_agent.pricing import Prices
+    from route_agent.records.lanes import ModelReply, Prompt
+
+MICRO = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money set aside for one call."""
+
+    call_id: int
+    lane: str
+    provider: str
+    model: str
+    micro_usd: int
+
+
+class Purse:
+    """One run's money: its own limit, and the day's for everything in this ledger.
+
+    Args:
+        ledger: where calls are written down.
+        run_id: the run that pays.
+        prices: what calls cost.
+        max_usd: the run's limit in dollars.
+        per_day_usd: the limit for all runs since midnight UTC, in dollars.
+    """
+
+    def __init__(
+        self, ledger: Ledger, run_id: str, prices: Prices, *, max_usd: float, per_day_usd: float
+    ) -> None:
+        self._ledger = ledger
+        self._run_id = run_id
+        self._prices = prices
+        self.max_usd = max_usd
+        self.per_day_usd = per_day_usd
+        self.calls: list[Call] = []
+
+    def _limits(self) -> tuple[tuple[str, dict[str, str], int], ...]:
+        return (
+            ("run_id = :run", {"run": self._run_id}, round(self.max_usd * MICRO)),
+            ("replayed = 0 AND at >= :day", {"day": now()[:10]}, round(self.per_day_usd * MICRO)),
+        )
+
+    def spent_today(self) -> float:
+        """Dollars spent or set aside since midnight UTC, over all repositories."""
+        condition, parameters, _ = self._limits()[1]
+        return self._ledger.spent(condition, parameters) / MICRO
+
+    def reserve(
+        self, lane: str, provider: str, model: str, prompt: Prompt, max_output_tokens: int
+    ) -> Reservation:
+        """Set aside the most that a request could cost.
+
+        Raises:
+            LimitReached: it does not fit; nothing was set aside.
+        """
+        worst = self._prices.worst(provider, model, prompt, max_output_tokens)
+        limits = self._limits()
+        row = {
+            "run_id": self._run_id,
+            "at": now(),
+            "lane": lane,
+            "provider": provider,
+            "model_requested": model,
+            "state": CallState.RESERVED.value,
+            "replayed": int(provider == RECORDED),
+            "reserved_micro_usd": worst,
+        }
+        call_id, broken = self._ledger.reserve(row, limits)
+        if not call_id:
+            raise self._refusal(worst, *limits[broken], daily=broken == 1)
+        return Reservation(call_id, lane, provider, model, worst)
+
+    def _refusal(
+        self, worst: int, condition: str, parameters: dict[str, str], limit: int, *, daily: bool
+    ) -> LimitReached:
+        left = max(0, limit - self._ledger.spent(condition, parameters)) / MICRO
+        name = "limit of the day" if daily else "limit"
+        raised = (
+            "raise limits.per_day_usd in the policy"
+            if daily
+            else f"raise it: --max-usd {limit / MICRO * 2:g}"
+        )
+        whole = limit / MICRO
+        return LimitReached(
+            f"next call could cost ${worst / MICRO:.2f}, ${left:.2f} of the ${whole:.2f} {name} is left",
+            hint=raised,
+        )
+
+    def settle(self, reservation: Reservation, reply: ModelReply, seconds: float) -> Call:
+        """Write the answer down, with what it cost."""
+        cost = self._prices.cost(reservation.provider, reservation.model, reply.usage)
+        self._ledger.settle(
+            reservation.call_id,
+            state=CallState.DONE,
+            seconds=seconds,
+            cost_micro_usd=cost,
+            model_served=reply.model_served,
+            usage=reply.usage,
+            reply=reply.text,
+        )
+        return self._told(reservation, CallState.DONE, cost, seconds, reply=reply)
+
+    def fail(self, reservation: Reservation, state: CallState, error: str, seconds: float) -> Call:
+        """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved."""
+        cost = 0 if state is CallState.FAILED else None
+        self._ledger.settle(
+            reservation.call_id, state=state, seconds=seconds, cost_micro_usd=cost, error=error
+        )
+        return self._told(reservation, state, cost, seconds, error=error)
+
+    def _told(
+        self,
+        reservation: Reservation,
+        state: CallState,
+        cost: int | None,
+        seconds: float,
+        *,
+        reply: ModelReply | None = None,
+        error: str = "",
+    ) -> Call:
+        call = Call(
+            id=reservation.call_id,
+            lane=reservation.lane,
+            provider=reservation.provider,
+            model_requested=reservation.model,
+            model_served=reply.model_served if reply else None,
+            state=state,
+            usage=reply.usage if reply else None,
+            cost_micro_usd=cost,
+            reserved_micro_usd=reservation.micro_usd,
+            seconds=seconds,
+            error=error,
+        )
+        self.calls.append(call)
+        return call

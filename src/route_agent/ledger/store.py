@@ -1,0 +1,365 @@
+"""The ledger: every run, attempt, call and check, in one SQLite file that only grows.
+
+Money is in integer micro-dollars. Text is redacted here, at the one writing place. A reply is stored the
+moment it arrives, so that nothing that was paid for is lost when a later step dies.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from route_agent.errors import LedgerError
+from route_agent.records.lanes import CallState
+from route_agent.secrets import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from route_agent.records.checks import CheckResult
+    from route_agent.records.lanes import Usage
+    from route_agent.records.runs import Attempt, Run
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE run (
+    id TEXT PRIMARY KEY, started_at TEXT NOT NULL, finished_at TEXT, repository TEXT NOT NULL,
+    brief TEXT NOT NULL, base TEXT NOT NULL, start TEXT NOT NULL, replayed INTEGER NOT NULL,
+    policy TEXT NOT NULL, policy_hash TEXT NOT NULL, task_class TEXT, score INTEGER, first_lane TEXT,
+    accepted_lane TEXT, verdict TEXT, exit_code INTEGER, isolation TEXT, seconds REAL,
+    cost_micro_usd INTEGER, unknown_calls INTEGER, forced_lane INTEGER NOT NULL, report TEXT
+) STRICT;
+CREATE TABLE attempt (
+    run_id TEXT NOT NULL REFERENCES run (id), number INTEGER NOT NULL, at TEXT NOT NULL, lane TEXT NOT NULL,
+    provider TEXT NOT NULL, model TEXT NOT NULL, failure TEXT, grade TEXT NOT NULL, seconds REAL NOT NULL,
+    cost_micro_usd INTEGER NOT NULL, unknown_calls INTEGER NOT NULL, other_model INTEGER NOT NULL,
+    files INTEGER NOT NULL, added INTEGER NOT NULL, deleted INTEGER NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (run_id, number)
+) STRICT;
+CREATE TABLE call (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at TEXT NOT NULL, lane TEXT NOT NULL,
+    provider TEXT NOT NULL, model_requested TEXT NOT NULL, model_served TEXT, state TEXT NOT NULL,
+    replayed INTEGER NOT NULL,
+    reserved_micro_usd INTEGER NOT NULL, cost_micro_usd INTEGER, input_total INTEGER, cache_read INTEGER,
+    cache_write INTEGER, output_total INTEGER, reasoning INTEGER, seconds REAL, error TEXT, reply TEXT
+) STRICT;
+CREATE TABLE check_result (
+    run_id TEXT NOT NULL, attempt INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+    outcome TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL
+) STRICT;
+CREATE INDEX call_by_run ON call (run_id);
+CREATE INDEX call_by_time ON call (at) WHERE replayed = 0;
+CREATE INDEX attempt_by_lane ON attempt (lane);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatistics:
+    """What a lane did so far. Rates are shares of `attempts`, or None without any; seconds are medians."""
+
+    lane: str
+    attempts: int
+    accepted: int
+    first_tries: int
+    first_tries_accepted: int
+    median_seconds: float | None
+    cost_micro_usd: int
+    unknown_calls: int
+
+
+class Ledger:
+    """An open ledger. One per process and thread of control."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger, or make it.
+
+        Raises:
+            LedgerError: it cannot be opened, is damaged, or was written by a newer version.
+        """
+        self.path = path
+        with self._plainly():
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
+            self._db.row_factory = sqlite3.Row
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._migrate()
+
+    def _migrate(self) -> None:
+        with self._transaction():
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise LedgerError(
+                    f"{self.path} was written by a newer route-agent (schema {version})",
+                    hint="update route-agent",
+                )
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the file. A finished run is safe without it."""
+        self._db.close()
+
+    @contextmanager
+    def _plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise LedgerError(
+                f"the ledger {self.path} cannot be used: {error}",
+                hint="nothing was changed in it; check the disk, or move the file away to begin a new one",
+            ) from error
+        except OSError as error:
+            raise LedgerError(
+                f"the ledger {self.path} cannot be used: {error.strerror}",
+                hint="set XDG_STATE_HOME to a writable folder",
+            ) from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """One write at a time, across processes: what is read inside stays true until the end."""
+        with self._plainly():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _write(self, statement: str, values: dict[str, Any]) -> int:
+        with self._plainly():
+            return self._db.execute(statement, values).lastrowid or 0
+
+    def begin(self, run: Run, *, forced_lane: bool) -> None:
+        """Write down that a run has begun."""
+        self._write(
+            "INSERT INTO run (id, started_at, repository, brief, base, start, replayed, policy, policy_hash,"
+            " forced_lane) VALUES"
+            " (:id, :at, :repository, :brief, :base, :start, :replayed, :policy, :hash, :forced)",
+            {
+                "id": run.id,
+                "at": run.started_at,
+                "repository": run.repository,
+                "brief": redact(run.brief),
+                "base": run.base,
+                "start": run.start,
+                "replayed": int(run.replayed),
+                "policy": run.decision.policy_name if run.decision else "",
+                "hash": run.decision.policy_hash if run.decision else "",
+                "forced": int(forced_lane),
+            },
+        )
+
+    def finish(self, run: Run, report: str) -> None:
+        """Write down how a run ended, with its whole report as JSON."""
+        self._write(
+            "UPDATE run SET finished_at = :at, task_class = :task_class, score = :score, first_lane = :first,"
+            " accepted_lane = :accepted, verdict = :verdict, exit_code = :code, isolation = :isolation,"
+            " seconds = :seconds, cost_micro_usd = :cost, unknown_calls = :unknown, report = :report"
+            " WHERE id = :id",
+            {
+                "id": run.id,
+                "at": now(),
+                "task_class": run.decision.task_class if run.decision else None,
+                "score": run.risk.score if run.risk else None,
+                "first": run.decision.lane if run.decision else None,
+                "accepted": run.accepted.lane if run.accepted else None,
+                "verdict": run.verdict.value,
+                "code": run.verdict.exit_code,
+                "isolation": run.isolation.level.value,
+                "seconds": run.seconds,
+                "cost": run.cost.known_micro_usd,
+                "unknown": run.cost.unknown_calls,
+                "report": redact(report),
+            },
+        )
+
+    def add_attempt(self, run_id: str, number: int, attempt: Attempt) -> None:
+        """Write down one attempt with its checks."""
+        change = attempt.change
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO attempt VALUES (:run, :number, :at, :lane, :provider, :model, :failure, :grade,"
+                " :seconds, :cost, :unknown, :other, :files, :added, :deleted, :reason)",
+                {
+                    "run": run_id,
+                    "number": number,
+                    "at": now(),
+                    "lane": attempt.lane,
+                    "provider": attempt.provider,
+                    "model": attempt.model,
+                    "failure": attempt.failure.value if attempt.failure else None,
+                    "grade": attempt.grade.value,
+                    "seconds": attempt.seconds,
+                    "cost": attempt.cost.known_micro_usd,
+                    "unknown": attempt.cost.unknown_calls,
+                    "other": int(any(call.other_model_answered for call in attempt.calls)),
+                    "files": len(change.files) if change else 0,
+                    "added": change.added if change else 0,
+                    "deleted": change.deleted if change else 0,
+                    "reason": redact(attempt.reason),
+                },
+            )
+            self._add_checks(run_id, number, attempt.evidence.checks.results if attempt.evidence else ())
+
+    def add_baseline(self, run_id: str, results: tuple[CheckResult, ...]) -> None:
+        """Write down the checks at start, as attempt 0."""
+        with self._transaction():
+            self._add_checks(run_id, 0, results)
+
+    def _add_checks(self, run_id: str, number: int, results: tuple[CheckResult, ...]) -> None:
+        self._db.executemany(
+            "INSERT INTO check_result VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (run_id, number, it.name, it.kind.value, it.outcome.value, redact(it.reason), it.seconds)
+                for it in results
+            ],
+        )
+
+    def reserve(
+        self, values: dict[str, Any], limits: tuple[tuple[str, dict[str, Any], int], ...]
+    ) -> tuple[int, int]:
+        """Set money aside for a call, if every limit still holds with it; in one write transaction.
+
+        Args:
+            values: the call row's columns; `reserved_micro_usd` is what is asked for.
+            limits: for each a condition on `call`, its parameters and the most that may be spent under it.
+
+        Returns:
+            The call's id and -1; or 0 and the index of the limit that does not hold.
+        """
+        columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+        with self._transaction():
+            for index, (condition, parameters, limit) in enumerate(limits):
+                if self._spent(condition, parameters) + values["reserved_micro_usd"] > limit:
+                    return 0, index
+            done = self._db.execute(f"INSERT INTO call ({columns}) VALUES ({marks})", values)  # noqa: S608
+            return done.lastrowid or 0, -1
+
+    def _spent(self, condition: str, parameters: dict[str, Any]) -> int:
+        # what has no known price counts at what was set aside for it
+        row = self._db.execute(
+            "SELECT COALESCE(SUM(COALESCE(cost_micro_usd, reserved_micro_usd)), 0)"
+            f" FROM call WHERE {condition}",  # noqa: S608 - conditions are ours
+            parameters,
+        ).fetchone()
+        return int(row[0])
+
+    def spent(self, condition: str, parameters: dict[str, Any]) -> int:
+        """Micro-dollars spent or set aside under a condition on `call`."""
+        with self._plainly():
+            return self._spent(condition, parameters)
+
+    def settle(
+        self,
+        call_id: int,
+        *,
+        state: CallState,
+        seconds: float,
+        cost_micro_usd: int | None,
+        model_served: str | None = None,
+        usage: Usage | None = None,
+        error: str = "",
+        reply: str = "",
+    ) -> None:
+        """Write down how a call ended. A lost call keeps no cost: it stays charged at its reservation."""
+        self._write(
+            "UPDATE call SET state = :state, seconds = :seconds, cost_micro_usd = :cost,"
+            " model_served = :served, input_total = :input, cache_read = :read, cache_write = :write, output_total = :output,"
+            " reasoning = :reasoning, error = :error, reply = :reply WHERE id = :id",
+            {
+                "id": call_id,
+                "state": state.value,
+                "seconds": seconds,
+                "cost": cost_micro_usd,
+                "served": model_served,
+                "input": usage.input_total if usage else None,
+                "read": usage.cache_read if usage else None,
+                "write": usage.cache_write if usage else None,
+                "output": usage.output_total if usage else None,
+                "reasoning": usage.reasoning if usage else None,
+                "error": redact(error),
+                "reply": redact(reply),
+            },
+        )
+
+    def runs(self, limit: int = 20) -> list[dict[str, Any]]:
+        """The latest runs, newest first, without their reports."""
+        with self._plainly():
+            rows = self._db.execute(
+                "SELECT id, started_at, repository, brief, replayed, first_lane, accepted_lane, verdict,"
+                " exit_code, seconds, cost_micro_usd, unknown_calls"
+                " FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?",
+                (limit,),
+            )
+            return [dict(row) for row in rows]
+
+    def report(self, run_id: str) -> dict[str, Any]:
+        """A finished run's whole report; `latest` names the newest, and a unique beginning is enough.
+
+        Raises:
+            LedgerError: no such run, several, or one that never finished.
+        """
+        condition, parameters = "substr(id, 1, ?) = ? LIMIT 2", (len(run_id), run_id)
+        if run_id == "latest":
+            condition, parameters = "? <> ? ORDER BY started_at DESC, rowid DESC LIMIT 1", (0, "")
+        with self._plainly():
+            query = f"SELECT id, report FROM run WHERE {condition}"  # noqa: S608 - one of the two above
+            rows = self._db.execute(query, parameters).fetchall()
+        if len(rows) != 1:
+            what = "several runs begin with" if rows else "there is no run"
+            raise LedgerError(f'{what} "{run_id}"', hint="route-agent ledger lists them")
+        if rows[0]["report"] is None:
+            raise LedgerError(
+                f"run {rows[0]['id']} never finished: its process died", hint="route-agent ledger"
+            )
+        report: dict[str, Any] = json.loads(rows[0]["report"])
+        return report
+
+    def lane_statistics(self) -> list[LaneStatistics]:
+        """By lane, over everything but replays and answers of another model than was asked."""
+        kept = (
+            "SELECT attempt.* FROM attempt JOIN run ON run.id = run_id WHERE replayed = 0 AND other_model = 0"
+        )
+        with self._plainly():
+            rows = self._db.execute(f"{kept} ORDER BY lane, seconds").fetchall()
+        lanes: dict[str, list[sqlite3.Row]] = {}
+        for row in rows:
+            lanes.setdefault(row["lane"], []).append(row)
+        return [_statistics(lane, attempts) for lane, attempts in lanes.items()]
+
+    def integrity(self) -> str:
+        """`ok`, or what SQLite finds wrong."""
+        with self._plainly():
+            return str(self._db.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def _statistics(lane: str, attempts: list[sqlite3.Row]) -> LaneStatistics:
+    from statistics import median
+
+    first = [row for row in attempts if row["number"] == 1]
+    return LaneStatistics(
+        lane=lane,
+        attempts=len(attempts),
+        accepted=sum(row["failure"] is None for row in attempts),
+        first_tries=len(first),
+        first_tries_accepted=sum(row["failure"] is None for row in first),
+        median_seconds=median(row["seconds"] for row in attempts) if attempts else None,
+        cost_micro_usd=sum(row["cost_micro_usd"] for row in attempts),
+        unknown_calls=sum(row["unknown_calls"] for row in attempts),
+    )
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601 with milliseconds: it sorts as text."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,103 @@
+"""Run git so that neither the user's configuration nor the repository's can make it run anything else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from typing import TYPE_CHECKING
+
+from route_agent.errors import EnvironmentBroken, RepositoryState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# what git would execute while it reads: a monitor, hooks, an external diff; and prompts, and pagers
+_QUIET = (
+    "-c", "core.fsmonitor=false",
+    "-c", "core.untrackedCache=false",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.quotePath=false",
+    "-c", "core.protectHFS=true",
+    "-c", "core.protectNTFS=true",
+    "-c", "submodule.recurse=false",
+    "-c", "gc.auto=0",
+    "-c", "maintenance.auto=false",
+)  # fmt: skip
+
+
+class GitFailed(Exception):
+    """A git command ended with an error: its exit code and its own words."""
+
+    def __init__(self, arguments: tuple[str, ...], exit_code: int, stderr: str) -> None:
+        super().__init__(f"git {arguments[0]}: {stderr.strip() or f'exit code {exit_code}'}")
+        self.exit_code = exit_code
+        self.stderr = stderr.strip()
+
+
+@cache
+def _base_environment() -> dict[str, str]:
+    # hooks are run with GIT_DIR, GIT_INDEX_FILE and more set: all of them would point us elsewhere
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    for name in (
+        "GIT_SSH",
+        "GIT_SSH_COMMAND",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+    ):
+        if name in os.environ:
+            kept[name] = os.environ[name]
+    return kept | {
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_NO_LAZY_FETCH": "1",
+        "LC_ALL": "C",
+    }
+
+
+def git(
+    *arguments: str,
+    cwd: Path,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    settings: tuple[str, ...] = (),
+) -> bytes:
+    """Run one git command and return what it wrote to standard output.
+
+    Args:
+        arguments: the command and its arguments.
+        cwd: where to run it.
+        stdin: bytes to feed it; nothing is connected where None.
+        environment: variables on top of the cleaned environment.
+        settings: further ``-c`` pairs.
+
+    Raises:
+        GitFailed: the command failed.
+        EnvironmentBroken: git is not installed.
+    """
+    try:
+        done = subprocess.run(
+            ["git", *_QUIET, *settings, *arguments],  # noqa: S607 - the git that the user has
+            cwd=cwd,
+            input=b"" if stdin is None else stdin,
+            capture_output=True,
+            env={**_base_environment(), **(environment or {})},
+            check=False,
+        )
+    except FileNotFoundError as error:
+        if not cwd.is_dir():
+            raise RepositoryState(f"{cwd} is not a folder") from error
+        raise EnvironmentBroken("git is not installed", hint="install git 2.30 or newer") from error
+    except NotADirectoryError as error:
+        raise RepositoryState(f"{cwd} is not a folder") from error
+    if done.returncode:
+        raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
+    return done.stdout
+
+
+def lines(output: bytes) -> list[str]:
+    """Split NUL-separated output into names; bytes that are not UTF-8 survive as surrogates."""
+    return [item.decode(errors="surrogateescape") for item in output.split(b"\0") if item]

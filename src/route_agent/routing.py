@@ -1,0 +1,158 @@
+"""Which lane first, and what stands above it. Pure: a risk and a policy in, a decision with reasons out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from route_agent.errors import UsageError
+from route_agent.globs import any_match
+from route_agent.records.checks import CheckKind
+from route_agent.records.runs import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from route_agent.policy import NamedPolicy, Policy
+    from route_agent.records.change import Change
+    from route_agent.records.risk import Risk
+    from route_agent.records.runs import TaskClass
+
+_DOCS = ("**/*.md", "**/*.rst", "**/*.txt", "**/*.adoc", "**/docs/**", "**/LICENSE*", "**/CHANGELOG*")
+_TESTS = (
+    "**/tests/**",
+    "**/test/**",
+    "**/test_*",
+    "**/*_test.*",
+    "**/*.test.*",
+    "**/*.spec.*",
+    "**/__tests__/**",
+)
+
+# which kind of red check a fixer's class answers
+FIXED_BY_CLASS: dict[TaskClass, tuple[CheckKind, ...]] = {
+    "lint": (CheckKind.LINT, CheckKind.FORMAT),
+    "format": (CheckKind.FORMAT, CheckKind.LINT),
+    "types": (CheckKind.TYPECHECK,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the operator asked for on the command line; it is trusted.
+
+    `lane` starts there and still escalates; `only` does not escalate; `force` allows a lane below an
+    always-strong condition.
+    """
+
+    lane: str = ""
+    only: bool = False
+    force: bool = False
+
+
+def route(
+    risk: Risk,
+    named: NamedPolicy,
+    task_class: TaskClass,
+    *,
+    red_kinds: frozenset[CheckKind] = frozenset(),
+    wish: Wish | None = None,
+) -> Decision:
+    """Choose the first lane and the ladder from there up.
+
+    Args:
+        risk: the assessed risk.
+        named: the policy in force.
+        task_class: what the brief describes.
+        red_kinds: the kinds of the checks that are red at start; a fixer is only tried on those.
+        wish: the operator's choice of lane.
+
+    Raises:
+        UsageError: the wished lane is unknown, or lies below an always-strong condition.
+    """
+    policy = named.policy
+    ladder = policy.routing.ladder
+    models = tuple(lane for lane in ladder if not _is_fixer(policy, lane))
+    always = [name for name in policy.routing.always_strong_if if risk.raised(name)]
+    reasons = _reasons(risk, policy, models, always)
+    first = models[-1] if always or risk.score > policy.routing.fast_max_score else models[0]
+    if wish and wish.lane:
+        first = _wished(wish, policy, models[-1], always)
+        reasons = (f"--{'only-' if wish.only else ''}lane {first} was asked for", *reasons)
+    elif not always and (fixer := _fixer_for(policy, task_class, red_kinds)):
+        first = fixer
+        reasons = (f"class {task_class}, and its check is red at start: {fixer} costs nothing", *reasons)
+    rest = _above(first, ladder, models[-1], risk, policy)
+    chosen = (first,) if wish and wish.only else rest
+    return Decision(first, chosen, reasons, task_class, named.name, policy.hash)
+
+
+def _above(first: str, ladder: tuple[str, ...], top: str, risk: Risk, policy: Policy) -> tuple[str, ...]:
+    """The lanes from `first` up. After a fixer, a task that scores for the top lane goes there at once."""
+    if first not in ladder:
+        return (first, top)
+    rest = tuple(
+        lane for lane in ladder[ladder.index(first) :] if lane == first or not _is_fixer(policy, lane)
+    )
+    if _is_fixer(policy, first) and risk.score > policy.routing.fast_max_score:
+        return (first, top)
+    return rest
+
+
+def _reasons(risk: Risk, policy: Policy, models: tuple[str, ...], always: Sequence[str]) -> tuple[str, ...]:
+    routing = policy.routing
+    if always:
+        return (f"always {models[-1]}: {', '.join(always)}",)
+    if risk.score <= routing.fast_max_score:
+        return (f"score {risk.score} ≤ {routing.fast_max_score}, nothing always-{models[-1]}",)
+    if risk.score >= routing.strong_min_score:
+        return (f"score {risk.score} ≥ {routing.strong_min_score}",)
+    return (f"score {risk.score} lies between the thresholds: the stricter lane",)
+
+
+def _wished(wish: Wish, policy: Policy, top: str, always: Sequence[str]) -> str:
+    if wish.lane not in policy.models:
+        raise UsageError(f'unknown lane "{wish.lane}" (the policy has: {", ".join(policy.models)})')
+    if always and wish.lane != top and not wish.force:
+        raise UsageError(
+            f"this task always goes to {top} ({', '.join(always)}), not to {wish.lane}",
+            hint="if you mean it: --force-lane (the ledger keeps that)",
+        )
+    return wish.lane
+
+
+def _is_fixer(policy: Policy, lane: str) -> bool:
+    return policy.models[lane][0].is_fixer
+
+
+def _fixer_for(policy: Policy, task_class: TaskClass, red_kinds: frozenset[CheckKind]) -> str:
+    """The fixer of the ladder that takes this class, where a check of its kind is red at start."""
+    if not red_kinds & set(FIXED_BY_CLASS.get(task_class, ())):
+        return ""
+    return next(
+        (
+            lane
+            for lane in policy.routing.ladder
+            if _is_fixer(policy, lane) and task_class in policy.models[lane][0].classes
+        ),
+        "",
+    )
+
+
+def confirmed_class(task_class: TaskClass, change: Change) -> TaskClass:
+    """The class whose bar applies, now that the touched files are known.
+
+    The brief alone lowers nothing: `docs` and `tests` hold only where every touched file is of that kind.
+    The other classes with a lower bar are confirmed by a check of theirs that turns green, which is a
+    higher grade than any bar asks.
+    """
+    if task_class == "docs" and all(any_match(path, _DOCS) for path in change.paths):
+        return "docs"
+    if task_class == "tests" and all(any_match(path, _TESTS) for path in change.paths):
+        return "tests"
+    return task_class if task_class in ("bug", "feature", "refactor", "rename") else "other"
+
+
+def is_test_path(path: str) -> bool:
+    """Whether a path is one of the usual places of tests."""
+    return any_match(path, _TESTS)

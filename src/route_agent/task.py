@@ -1,0 +1,310 @@
+"""One task, from an opened repository to a recorded run: baseline, decision, climb, delivery, ledger."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from route_agent import context, decide, evidence, places, prompt
+from route_agent.climb import Climb, within_reach
+from route_agent.config import prices
+from route_agent.errors import DeliveryRefused, EnvironmentBroken
+from route_agent.lanes.build import build_lanes
+from route_agent.lanes.desk import Desk, Workspace
+from route_agent.ledger.budget import Purse
+from route_agent.ledger.store import now
+from route_agent.proof import Prover
+from route_agent.records.events import Event, Step
+from route_agent.records.lanes import Request
+from route_agent.records.runs import Cost, Run, Verdict
+from route_agent.redaction import is_secret_name
+from route_agent.repo.delivery import Wanted, deliver, refuse_early
+from route_agent.routing import Wish
+from route_agent.sandbox.environment import clean_environment
+from route_agent.sandbox.walls import best_walls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from route_agent.decide import Opened
+    from route_agent.lanes.base import Lane
+    from route_agent.lanes.recorded import RecordedReplies
+    from route_agent.ledger.store import Ledger
+    from route_agent.policy import LaneSpec, Policy
+    from route_agent.records.checks import CheckRun
+    from route_agent.records.events import Listener
+    from route_agent.records.runs import Attempt, Decision
+    from route_agent.risk import Facts
+
+_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
+TYPICAL_OUTPUT_TOKENS = 1_500
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator asked for on the command line; None leaves the policy's own limit in force."""
+
+    wish: Wish = Wish()
+    wanted: Wanted = Wanted()
+    max_usd: float | None = None
+    max_attempts: int | None = None
+    deadline_s: float | None = None
+    dry_run: bool = False
+    replies: RecordedReplies | None = field(default=None, repr=False)
+
+
+def run_task(ground: Opened, brief: str, options: Options, ledger: Ledger, on: Listener) -> Run:
+    """Do one task and write it down, however it ends.
+
+    Raises:
+        RouteError: it could not begin, or stopped for a reason that ends it; the ledger has what was spent.
+    """
+    refuse_early(ground.repository, options.wanted)
+    return _TaskRun(ground, brief, options, ledger, on).go()
+
+
+class _TaskRun:
+    """The state of one run while it goes on; `Run` is what is left of it."""
+
+    def __init__(self, ground: Opened, brief: str, options: Options, ledger: Ledger, on: Listener) -> None:
+        self.ground = ground
+        self.options = options
+        self.ledger = ledger
+        self.on = on
+        self.began = time.monotonic()
+        self.policy = _limited(ground.policy.policy, options)
+        walls = best_walls(ground.repository.root, ground.config.least_isolation)
+        self.prover = Prover(
+            ground.slot,
+            walls,
+            self.policy,
+            trusted=ground.trusted,
+            on_check=lambda result: on(Event(Step.CHECK, f"{result.name} {result.outcome.value}")),
+        )
+        self.prices = prices(ground.config)
+        self.run = Run(
+            id="".join(secrets.choice(_ALPHABET) for _ in range(6)),
+            started_at=now(),
+            repository=str(ground.repository.root),
+            brief=brief,
+            base=ground.base,
+            start=ground.start,
+            verdict=Verdict.PLANNED,
+            reason="",
+            isolation=walls.isolation,
+            replayed=options.replies is not None,
+            notices=ground.notices,
+        )
+        limits = self.policy.limits
+        self.purse = Purse(
+            ledger, self.run.id, self.prices, max_usd=limits.max_usd, per_day_usd=limits.per_day_usd
+        )
+        self.attempts: list[Attempt] = []
+
+    def go(self) -> Run:
+        """Baseline, decision, climb, delivery."""
+        self.on(Event(Step.BASELINE, " · ".join(check.name for check in self.policy.checks)))
+        baseline = self.prover.baseline(self.ground.start)
+        known = decide.facts(self.ground, self.run.brief, baseline)
+        risk, decision = decide.decide(self.ground, known, baseline, self.options.wish)
+        lanes, unusable, specs = build_lanes(self.policy, self.ground.config, self.options.replies)
+        decision = decide.with_usable_lanes(decision, unusable)
+        decision = within_reach(decision, self.policy, evidence.reachable(baseline))
+        self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline)
+        self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
+        self.on(Event(Step.DECIDED, self._money()))
+        self.ledger.begin(self.run, forced_lane=self.options.wish.force)
+        self.ledger.add_baseline(self.run.id, baseline.results)
+        climb = self._climb(decision, baseline, known, lanes, specs)
+        if self.options.dry_run:
+            return self._finish(Verdict.PLANNED, self._quote(climb, decision))
+        try:
+            _, verdict, reason = climb.run()
+            return self._finish(verdict, reason)
+        except KeyboardInterrupt:
+            self._finish(Verdict.INTERRUPTED, "stopped by the user")
+            raise
+        except EnvironmentBroken as error:
+            return self._finish(Verdict.ENVIRONMENT, f"{error}. {error.hint}")
+
+    def _money(self) -> str:
+        limits = self.policy.limits
+        today = (
+            ""
+            if self.run.replayed
+            else f" · today ${self.purse.spent_today():.2f} of ${limits.per_day_usd:g}"
+        )
+        return f"limit ${limits.max_usd:.2f} for this run{today}"
+
+    def _climb(
+        self,
+        decision: Decision,
+        baseline: CheckRun,
+        known: Facts,
+        lanes: dict[str, Lane],
+        specs: dict[str, LaneSpec],
+    ) -> Climb:
+        deadline = self.began + self.policy.limits.deadline_s
+        library = _Library(self.ground, known, baseline)
+
+        def desk_for(lane: Lane) -> Desk:
+            return Desk(
+                lane=lane.name, purse=self.purse, deadline=deadline, workspace=self._workspace, on=self.on
+            )
+
+        def ask(lane: Lane, tried: Sequence[Attempt]) -> Request:
+            return library.request(specs[lane.name], tried)
+
+        return Climb(
+            brief=self.run.brief,
+            start=self.ground.start,
+            policy=self.policy,
+            decision=decision,
+            baseline=baseline,
+            touched=known.touched,
+            lanes=lanes,
+            desk_for=desk_for,
+            ask=ask,
+            prover=self.prover,
+            purse=self.purse,
+            record=self._record,
+            on=self.on,
+        )
+
+    def _workspace(self, start: str) -> Iterator[Workspace]:
+        """The scratch at a tree, for a lane that edits files itself; the same walls as for checks."""
+        slot = self.prover.slot
+        slot.show(start)
+        place = self.prover.place
+        environment = clean_environment(place, place.project)
+        yield Workspace(
+            run=lambda argv, timeout: self.prover.walls.run(argv, place, env=environment, timeout_s=timeout),
+            tree=lambda: slot.trees.tree_in(slot.tree),
+        )
+
+    def _record(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+        self.ledger.add_attempt(self.run.id, len(self.attempts), attempt)
+
+    def _quote(self, climb: Climb, decision: Decision) -> str:
+        """What the ladder could cost: the first lane as usual, every lane at its worst."""
+        told = []
+        for name in decision.ladder:
+            lane = climb.lanes[name]
+            request = climb.ask(lane, ())
+            spec = next(
+                it
+                for it in self.policy.models[name]
+                if it.provider == lane.provider or self.run.replayed or it.is_fixer
+            )
+            tokens = request.prompt.estimated_tokens
+            usual = self.prices.expected(lane.provider, lane.model, tokens, TYPICAL_OUTPUT_TOKENS)
+            worst = self.prices.worst(lane.provider, lane.model, request.prompt, spec.max_output_tokens)
+            shown = "unknown" if usual is None else f"${usual / 1e6:.4f}"
+            told.append(
+                f"{name}: about {shown}, at most ${worst / 1e6:.2f} a call ({tokens:,} tokens to read)"
+            )
+        return "; ".join(told) or "no lane can be asked"
+
+    def _finish(self, verdict: Verdict, reason: str) -> Run:
+        """Save the patch, deliver it if asked, and write the run down."""
+        self.run = replace(
+            self.run,
+            verdict=verdict,
+            reason=reason,
+            attempts=tuple(self.attempts),
+            cost=Cost.of(self.purse.calls),
+            seconds=time.monotonic() - self.began,
+        )
+        self._save()
+        if self.run.accepted and self.options.wanted.anything:
+            self._deliver()
+        self.run = replace(self.run, seconds=time.monotonic() - self.began)
+        from pydantic import TypeAdapter
+
+        self.ledger.finish(self.run, TypeAdapter(Run).dump_json(self.run).decode())
+        return self.run
+
+    def _save(self) -> None:
+        """Keep every attempt's patch; the accepted one under its own name."""
+        kept = [(number, attempt) for number, attempt in enumerate(self.attempts, 1) if attempt.patch]
+        if not kept:
+            return
+        folder = places.run_dir(self.ground.repository.git_dir, self.run.id)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for number, attempt in kept:
+            file = folder / ("patch.diff" if attempt.accepted else f"attempt-{number}-{attempt.lane}.diff")
+            file.write_bytes(attempt.patch.encode("utf-8", "surrogateescape"))
+            if attempt.accepted:
+                self.run = replace(self.run, patch_path=str(file), next_step=f"git apply {file}")
+
+    def _deliver(self) -> None:
+        accepted = self.run.accepted
+        if accepted is None or accepted.change is None or self.run.patch_path is None:
+            return
+        from pathlib import Path
+
+        repository, trees = self.ground.repository, self.ground.slot.trees
+        title = (accepted.summary or self.run.brief.splitlines()[0])[:72]
+        message = f"{title}\n\n{self.run.brief}\n\nRoute-Agent-Run: {self.run.id}\n"
+        try:
+            done = deliver(
+                repository, trees, accepted.change, Path(self.run.patch_path), self.options.wanted, message
+            )
+            self.run = replace(self.run, delivered=done, next_step="")
+        except DeliveryRefused as error:
+            self.run = replace(self.run, delivered=f"not delivered: {error}. {error.hint}".rstrip(". "))
+
+
+class _Library:
+    """What a model may be shown of one task: chosen once, cut to each lane's size."""
+
+    def __init__(self, ground: Opened, known: Facts, baseline: CheckRun) -> None:
+        self._ground = ground
+        self._known = known
+        self._baseline = baseline
+        trees = ground.slot.trees
+        self._entries = trees.entries(ground.start)
+        failing = sorted({test for result in baseline.failed for test in result.red})
+        order = context.candidates(known.brief, ground.paths, known.change.paths, known.named, failing)
+        tests = [
+            path
+            for path in dict.fromkeys(test.partition("::")[0] for test in failing)
+            if path in self._entries
+        ]
+        imported = [
+            path
+            for data in trees.read({path: self._entries[path] for path in tests[:10]}).values()
+            for path in context.imported_by(data.decode("utf-8", "replace"), ground.paths)
+        ]
+        self._order = list(dict.fromkeys([*known.named, *known.change.paths, *tests, *imported, *order]))
+
+    def request(self, spec: LaneSpec, tried: Sequence[Attempt]) -> Request:
+        """A lane's request, within its `max_context_tokens`."""
+        ground, trees = self._ground, self._ground.slot.trees
+        wanted = {path: self._entries[path] for path in self._order[:60] if path in self._entries}
+        contents = trees.read(wanted)
+        sendable = tuple(path for path in ground.change.paths if not is_secret_name(path))
+        diff = trees.diff(ground.change.old_tree, ground.start, sendable) if sendable else ""
+        written = prompt.write_prompt(
+            self._known.brief,
+            marker=secrets.token_hex(6),
+            files=context.select(list(wanted), contents.get, spec.max_context_tokens * 3 // 4),
+            paths=context.listing([path for path in ground.paths if not is_secret_name(path)]),
+            user_diff=diff,
+            baseline=self._baseline,
+            tried=tried,
+        )
+        return Request(ground.start, written, tuple(result.name for result in self._baseline.failed))
+
+
+def _limited(policy: Policy, options: Options) -> Policy:
+    """The policy with the operator's own limits for this run."""
+    chosen = {
+        "max_usd": options.max_usd,
+        "max_attempts": options.max_attempts,
+        "deadline_s": options.deadline_s,
+    }
+    update = {name: value for name, value in chosen.items() if value is not None}
+    return policy.model_copy(update={"limits": policy.limits.model_copy(update=update)}) if update else policy
