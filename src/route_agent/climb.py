@@ -156,13 +156,13 @@ class Climb:
         return replace(attempt, failure=Failure.WEAK, reason=reason)
 
 
-def within_reach(decision: Decision, policy: Policy, task_class: TaskClass, highest: Grade) -> Decision:
+def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision:
     """The decision without the lanes whose bar no check here could reach, each named with its reason."""
-    kept = [lane for lane in decision.ladder if highest.reaches(_lowest_bar(policy, lane, task_class))]
+    bars = {lane: _lowest_bar(policy, lane, decision.task_class) for lane in decision.ladder}
+    kept = [lane for lane, bar in bars.items() if highest.reaches(bar)]
     skipped = tuple(
-        f"{lane} skipped: it needs {_lowest_bar(policy, lane, task_class).value}, "
-        f"and no check here can prove more than {highest.value}"
-        for lane in decision.ladder
+        f"{lane} skipped: it needs {bar.value}, and no check here can prove more than {highest.value}"
+        for lane, bar in bars.items()
         if lane not in kept
     )
     return replace(decision, ladder=tuple(kept), skipped=skipped)

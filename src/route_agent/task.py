@@ -27,6 +27,7 @@ from route_agent.sandbox.walls import best_walls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
     from route_agent.decide import Opened
     from route_agent.lanes.base import Lane
     from route_agent.lanes.recorded import RecordedReplies
@@ -45,8 +46,8 @@ TYPICAL_OUTPUT_TOKENS = 1_500
 class Options:
     """What the operator asked for on the command line; None leaves the policy's own limit in force."""
 
-    wish: Wish = Wish()
-    wanted: Wanted = Wanted()
+    wish: Wish = field(default_factory=Wish)
+    wanted: Wanted = field(default_factory=Wanted)
     max_usd: float | None = None
     max_attempts: int | None = None
     deadline_s: float | None = None
@@ -118,7 +119,7 @@ class _TaskRun:
         self.ledger.add_baseline(self.run.id, baseline.results)
         climb = self._climb(decision, baseline, known, lanes, specs)
         if self.options.dry_run:
-            return self._finish(Verdict.PLANNED, self._quote(climb, decision))
+            return self._finish(Verdict.PLANNED, self._quote(climb, decision, specs))
         try:
             _, verdict, reason = climb.run()
             return self._finish(verdict, reason)
@@ -187,20 +188,17 @@ class _TaskRun:
         self.attempts.append(attempt)
         self.ledger.add_attempt(self.run.id, len(self.attempts), attempt)
 
-    def _quote(self, climb: Climb, decision: Decision) -> str:
+    def _quote(self, climb: Climb, decision: Decision, specs: dict[str, LaneSpec]) -> str:
         """What the ladder could cost: the first lane as usual, every lane at its worst."""
         told = []
         for name in decision.ladder:
             lane = climb.lanes[name]
             request = climb.ask(lane, ())
-            spec = next(
-                it
-                for it in self.policy.models[name]
-                if it.provider == lane.provider or self.run.replayed or it.is_fixer
-            )
             tokens = request.prompt.estimated_tokens
             usual = self.prices.expected(lane.provider, lane.model, tokens, TYPICAL_OUTPUT_TOKENS)
-            worst = self.prices.worst(lane.provider, lane.model, request.prompt, spec.max_output_tokens)
+            worst = self.prices.worst(
+                lane.provider, lane.model, request.prompt, specs[name].max_output_tokens
+            )
             shown = "unknown" if usual is None else f"${usual / 1e6:.4f}"
             told.append(
                 f"{name}: about {shown}, at most ${worst / 1e6:.2f} a call ({tokens:,} tokens to read)"

@@ -126,7 +126,7 @@ def _tree_on_head(repository: Repository, trees: Trees, patch: Path) -> str:
     tree = trees.patched(trees.tree_of(repository.head), patch)
     if tree is None:
         raise DeliveryRefused(
-            "the patch builds on lines that you have not committed: it could not be told apart from your work",
+            "the patch builds on lines that you have not committed: it cannot be told apart from them",
             hint=f"commit them first, or mix them yourself: git apply {patch}",
         )
     return tree

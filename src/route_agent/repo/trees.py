@@ -13,9 +13,9 @@ from pathlib import Path
 
 from route_agent.errors import RepositoryState
 from route_agent.records.change import ABSENT, REGULAR, SYMLINK, Change, FileChange
+from route_agent.redaction import is_secret_name
 from route_agent.repo.git import GitFailed, git, lines
 from route_agent.repo.repository import Repository
-from route_agent.redaction import is_secret_name
 
 MAX_UNTRACKED_BYTES = 20 * 1024 * 1024
 
