@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shlex
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -95,6 +96,7 @@ class _TaskRun:
             reason="",
             isolation=walls.isolation,
             replayed=options.replies is not None,
+            verification=" && ".join(shlex.join(check.run) for check in self.policy.checks),
             notices=ground.notices,
         )
         limits = self.policy.limits

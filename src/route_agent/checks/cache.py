@@ -7,13 +7,12 @@ import os
 from typing import TYPE_CHECKING
 
 from route_agent import places
-from route_agent.records.checks import CheckRun, Outcome
+from route_agent.records.checks import CheckRun, Isolation, IsolationLevel, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from route_agent.policy import Policy
-    from route_agent.records.checks import Isolation
     from route_agent.repo.repository import Repository
 
 KEPT = 200
@@ -74,3 +73,11 @@ def _stamp(folder: Path) -> int:
         except OSError:
             continue
     return newest
+
+
+def latest(repository: Repository, policy: Policy, tree: str) -> CheckRun | None:
+    """What is known about a tree from any isolation level, for a look that runs nothing."""
+    for level in IsolationLevel:
+        if run := Cache(repository, Isolation(level), policy).get(tree):
+            return run
+    return None

@@ -1,0 +1,285 @@
+"""The command line. Every command's body is imported when it is called, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    name="route-agent",
+    help="Route a coding task by risk, prove the patch in a scratch worktree, escalate when it is not proved.",
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+config_app = typer.Typer(help="Your own configuration: providers, key names, trust.", rich_markup_mode=None)
+hook_app = typer.Typer(
+    help="The pre-push hook: score and check what is pushed, without a model.", rich_markup_mode=None
+)
+app.add_typer(config_app, name="config")
+app.add_typer(hook_app, name="hook")
+
+Directory = Annotated[Path, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+TaskText = Annotated[
+    str | None, typer.Option("--task", metavar="TEXT", help="What to do; - reads it from standard input.")
+]
+TaskFile = Annotated[
+    Path | None, typer.Option("--task-file", metavar="FILE", help="Read the task from a file.")
+]
+Base = Annotated[
+    str,
+    typer.Option(
+        "--base", metavar="REF", help="Judge the range from REF; policy and checks come from there."
+    ),
+]
+PolicyOption = Annotated[
+    str, typer.Option("--policy", metavar="FILE|PRESET", help="Use this policy instead of the one at base.")
+]
+LaneOption = Annotated[
+    str, typer.Option("--lane", metavar="NAME", help="Start at this lane; still escalates.")
+]
+OnlyLane = Annotated[str, typer.Option("--only-lane", metavar="NAME", help="Use this lane and no other.")]
+ForceLane = Annotated[
+    bool, typer.Option("--force-lane", help="Allow a lane below an always-strong condition.")
+]
+
+
+@app.callback(invoke_without_command=True)
+def task(
+    context: typer.Context,
+    text: TaskText = None,
+    task_file: TaskFile = None,
+    base: Base = "",
+    policy: PolicyOption = "",
+    lane: LaneOption = "",
+    only_lane: OnlyLane = "",
+    force_lane: ForceLane = False,
+    max_usd: Annotated[float | None, typer.Option(help="Spend at most this many dollars.", min=0.0)] = None,
+    max_attempts: Annotated[Optional[int], typer.Option(help="Try at most this many lanes.", min=1)] = None,  # noqa: UP045
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which no call begins.", min=1.0)
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Run the checks at start, decide and quote; call nothing.")
+    ] = False,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Apply the accepted patch to the working tree.")
+    ] = False,
+    branch: Annotated[
+        str, typer.Option("--branch", metavar="NAME", help="Commit the accepted patch on a new branch.")
+    ] = "",
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Commit the accepted patch on the current branch.")
+    ] = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="FILE", help="Answer from recorded replies; no model is called."),
+    ] = None,
+    as_json: Json = False,
+    directory: Directory = Path(),
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show failing output and patches as well.")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from route_agent import __version__
+
+        typer.echo(f"route-agent {__version__}")
+        return
+    if context.invoked_subcommand:
+        return
+    if text is None and task_file is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
+    from route_agent.cli.run import Arguments, run
+
+    run(
+        Arguments(
+            text=text,
+            task_file=task_file,
+            directory=directory,
+            base=base,
+            policy=policy,
+            lane=lane,
+            only_lane=only_lane,
+            force_lane=force_lane,
+            max_usd=max_usd,
+            max_attempts=max_attempts,
+            timeout=timeout,
+            dry_run=dry_run,
+            apply=apply,
+            branch=branch,
+            commit=commit,
+            replay=replay,
+            as_json=as_json,
+            verbose=verbose,
+        )
+    )
+
+
+@app.command()
+def explain(
+    text: TaskText = None,
+    task_file: TaskFile = None,
+    base: Base = "",
+    policy: PolicyOption = "",
+    lane: LaneOption = "",
+    only_lane: OnlyLane = "",
+    force_lane: ForceLane = False,
+    as_json: Json = False,
+    directory: Directory = Path(),
+) -> None:
+    """Print the signals and the decision; nothing is run and nothing is called."""
+    from route_agent.cli.explain import explain as body
+
+    body(text, task_file, directory, base, policy, lane, only_lane, force_lane, as_json=as_json)
+
+
+@app.command()
+def init(
+    routing_md: Annotated[bool, typer.Option("--routing-md", help="Write a ROUTING.md as well.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing policy.")] = False,
+    directory: Directory = Path(),
+) -> None:
+    """Find the project's own checks and write .route-agent/policy.yaml."""
+    from route_agent.cli.edge import plain_errors
+    from route_agent.cli.init import init as body
+
+    with plain_errors():
+        body(directory, routing_md=routing_md, force=force)
+
+
+@app.command()
+def doctor(as_json: Json = False, directory: Directory = Path()) -> None:
+    """Say what is missing: git, keys by name, check commands, isolation, prices."""
+    from route_agent.cli.doctor import doctor as body
+    from route_agent.cli.edge import plain_errors
+
+    with plain_errors(as_json=as_json):
+        raise typer.Exit(body(directory, as_json=as_json))
+
+
+@app.command()
+def show(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")
+    ] = "latest",
+    as_json: Json = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show failing output and patches as well.")
+    ] = False,
+) -> None:
+    """Print a run's report again."""
+    from route_agent.cli.ledger import show as body
+
+    body(run, as_json=as_json, verbose=verbose)
+
+
+@app.command()
+def ledger(
+    limit: Annotated[int, typer.Option("--limit", "-n", help="How many runs.", min=1)] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the latest runs."""
+    from route_agent.cli.ledger import list_runs
+
+    list_runs(limit, as_json=as_json)
+
+
+@app.command()
+def stats(as_json: Json = False) -> None:
+    """Per lane: attempts, pass and escalation rate, median latency, cost."""
+    from route_agent.cli.ledger import stats as body
+
+    body(as_json=as_json)
+
+
+@app.command()
+def trust(
+    forget: Annotated[bool, typer.Option("--forget", help="Withdraw it.")] = False,
+    directory: Directory = Path(),
+) -> None:
+    """Allow what this repository's policy asks for beyond the walls: network, paths, variables."""
+    from route_agent.cli.config import trust as body
+
+    body(directory, forget=forget)
+
+
+@app.command("shell-init")
+def shell_init(
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")],
+    directory: Directory = Path(),
+) -> None:
+    """Print an alias per lane, for your shell's start file."""
+    from route_agent.cli.shell import shell_init as body
+
+    body(shell, directory)
+
+
+@app.command()
+def gate(
+    base: Annotated[str, typer.Option("--base", metavar="REF", help="What the change is compared with.")],
+    policy: PolicyOption = "",
+    head: Annotated[str, typer.Option("--head", metavar="REF", help="The commit to judge.")] = "HEAD",
+    as_json: Json = False,
+    directory: Directory = Path(),
+) -> None:
+    """Score and check a committed change; no model is called."""
+    from route_agent.cli.gate import gate as body
+
+    body(directory, base, head, policy, as_json=as_json)
+
+
+@config_app.command("path")
+def config_path() -> None:
+    """Print where your configuration lies."""
+    from route_agent.places import config_file
+
+    typer.echo(config_file())
+
+
+@config_app.command("show")
+def config_show() -> None:
+    """Print the configuration in force; keys are never in it."""
+    from route_agent.cli.config import show as body
+
+    body()
+
+
+@config_app.command("edit")
+def config_edit() -> None:
+    """Open your configuration in $EDITOR and check it afterwards."""
+    from route_agent.cli.config import edit as body
+
+    body()
+
+
+@hook_app.command("install")
+def hook_install(directory: Directory = Path()) -> None:
+    """Install the pre-push hook; an existing hook is kept and run first."""
+    from route_agent.cli.hook import install as body
+
+    body(directory)
+
+
+@hook_app.command("uninstall")
+def hook_uninstall(directory: Directory = Path()) -> None:
+    """Remove the pre-push hook and give an earlier one back."""
+    from route_agent.cli.hook import uninstall as body
+
+    body(directory)
+
+
+@hook_app.command("run", hidden=True)
+def hook_run(
+    remote: Annotated[str, typer.Argument()] = "", url: Annotated[str, typer.Argument()] = ""
+) -> None:
+    """Judge what git is about to push; git calls this with the refs on standard input."""
+    from route_agent.cli.hook import run as body
+
+    body(remote, url)

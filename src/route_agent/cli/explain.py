@@ -1,0 +1,68 @@
+"""`route-agent explain`: the decision without a call, and what would change it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from route_agent.checks.cache import latest
+from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.run import read_task, wish
+from route_agent.config import load_config
+from route_agent.decide import decide, facts, opened
+from route_agent.records.change import Change
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from route_agent.decide import Opened
+    from route_agent.records.checks import CheckRun
+    from route_agent.risk import Facts
+    from route_agent.routing import Wish
+
+MAX_TRIED = 60
+
+
+def explain(
+    text: str | None,
+    task_file: Path | None,
+    directory: Path,
+    base: str,
+    policy: str,
+    lane: str,
+    only_lane: str,
+    force_lane: bool,
+    *,
+    as_json: bool,
+) -> None:
+    """Print the signal table and the decision. Checks are not run; results known from before are used."""
+    with plain_errors(as_json=as_json):
+        brief = read_task(text, task_file) if text is not None or task_file else ""
+        wanted = wish(lane, only_lane, force=force_lane)
+        with opened(directory, load_config(), base=base, policy=policy) as ground:
+            baseline = latest(ground.repository, ground.policy.policy, ground.start)
+            known = facts(ground, brief, baseline)
+            risk, decision = decide(ground, known, baseline, wanted)
+            if as_json:
+                from route_agent.report.json import explain_object
+
+                print_json(explain_object(risk, decision, ground.notices))
+                return
+            from route_agent.report.terminal import explain as table
+
+            without = _without_one_path(ground, known, baseline, wanted, decision.lane)
+            stdout().print(table(risk, decision, ground.notices, without))
+
+
+def _without_one_path(
+    ground: Opened, known: Facts, baseline: CheckRun | None, wanted: Wish, lane: str
+) -> tuple[str, ...]:
+    """Single files without which the task would go to another lane."""
+    told = []
+    for file in known.change.files[:MAX_TRIED]:
+        rest = tuple(it for it in known.change.files if it != file)
+        change = Change(known.change.old_tree, known.change.new_tree, rest)
+        risk, decision = decide(ground, replace(known, change=change), baseline, wanted)
+        if decision.lane != lane:
+            told.append(f"without {file.path}: score {risk.score} → {decision.lane}")
+    return tuple(told[:3])

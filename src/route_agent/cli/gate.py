@@ -1,0 +1,37 @@
+"""`route-agent gate`: judge a committed change; also what the pre-push hook calls for every pushed ref."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.progress import shown
+from route_agent.config import load_config
+from route_agent.gate import judge
+from route_agent.records.checks import IsolationLevel
+from route_agent.repo.repository import Repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def gate(directory: Path, base: str, head: str, policy: str, *, as_json: bool) -> None:
+    """Judge `base`..`head` and exit with the verdict's code."""
+    with plain_errors(as_json=as_json):
+        config = load_config()
+        # in CI the change may be a stranger's: it does not run outside the walls
+        required = IsolationLevel.NAMESPACES if os.environ.get("CI") else config.least_isolation
+        repository = Repository.open(directory)
+        with shown(quiet=as_json) as on:
+            judged = judge(repository, config, base, head, required=required, on=on, policy=policy)
+        if as_json:
+            from route_agent.report.json import gate_object
+
+            print_json(gate_object(judged))
+        else:
+            from route_agent.report.terminal import render_gate
+
+            stdout().print(render_gate(judged))
+        sys.exit(judged.verdict.exit_code)

@@ -1,0 +1,124 @@
+"""`route-agent ledger`, `show` and `stats`: what was run, one run again, and what the lanes are worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from route_agent import places
+from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from route_agent.ledger.store import LaneStatistics
+
+
+def _open() -> Ledger:
+    return Ledger(places.state_dir() / "ledger.sqlite3")
+
+
+def show(run_id: str, *, as_json: bool, verbose: bool) -> None:
+    """Print a run's report again, from the ledger."""
+    with plain_errors(as_json=as_json):
+        from pydantic import TypeAdapter
+
+        from route_agent.records.runs import Run
+
+        stored = _open().report(run_id)
+        run: Run = TypeAdapter(Run).validate_python(stored)
+        if as_json:
+            from route_agent.report.json import run_object
+
+            print_json(run_object(run))
+            return
+        from route_agent.report.terminal import render
+
+        stdout().print(render(run, verbose=verbose))
+
+
+def list_runs(limit: int, *, as_json: bool) -> None:
+    """The latest runs, newest first."""
+    with plain_errors(as_json=as_json):
+        rows = _open().runs(limit)
+        if as_json:
+            print_json({"schema": 1, "runs": rows})
+            return
+        if not rows:
+            stdout().print('no runs yet: route-agent --task "…"')
+            return
+        from rich.table import Table
+
+        from route_agent.report.terminal import money
+
+        table = Table(box=None, pad_edge=False)
+        for heading in ("run", "started (UTC)", "first", "accepted", "verdict", "cost", "s", "task"):
+            table.add_column(
+                heading, no_wrap=heading != "task", justify="right" if heading in ("cost", "s") else "left"
+            )
+        for row in rows:
+            cost = money(None if row["unknown_calls"] else row["cost_micro_usd"])
+            table.add_row(
+                row["id"],
+                row["started_at"][:16].replace("T", " "),
+                row["first_lane"] or "–",
+                row["accepted_lane"] or "–",
+                row["verdict"] or "unfinished",
+                "recorded" if row["replayed"] else cost,
+                f"{row['seconds']:.1f}" if row["seconds"] is not None else "–",
+                row["brief"].splitlines()[0][:60],
+            )
+        stdout().print(table)
+
+
+def stats(*, as_json: bool) -> None:
+    """Per lane, without recorded replies and without answers of another model than was asked."""
+    with plain_errors(as_json=as_json):
+        lanes = _open().lane_statistics()
+        if as_json:
+            print_json({"schema": 1, "lanes": [_lane_object(lane) for lane in lanes]})
+            return
+        if not lanes:
+            stdout().print("no attempts yet; recorded replies are not counted")
+            return
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for heading in ("lane", "n", "accepted", "escalated", "first try", "p50 s", "cost", "$/accepted"):
+            table.add_column(heading, justify="left" if heading == "lane" else "right")
+        for lane in lanes:
+            table.add_row(*_lane_row(lane))
+        stdout().print(table)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def _lane_row(lane: LaneStatistics) -> tuple[str, ...]:
+    from route_agent.report.terminal import money
+
+    unknown = bool(lane.unknown_calls)
+    per_accepted = None if unknown or not lane.accepted else lane.cost_micro_usd // lane.accepted
+    return (
+        lane.lane,
+        str(lane.attempts),
+        _share(lane.accepted, lane.attempts),
+        _share(lane.attempts - lane.accepted, lane.attempts),
+        f"{_share(lane.first_tries_accepted, lane.first_tries)} (n={lane.first_tries})",
+        f"{lane.median_seconds:.1f}" if lane.median_seconds is not None else "–",
+        money(None if unknown else lane.cost_micro_usd),
+        money(per_accepted) if lane.accepted else "–",
+    )
+
+
+def _lane_object(lane: LaneStatistics) -> dict[str, object]:
+    return {
+        "lane": lane.lane,
+        "n": lane.attempts,
+        "pass_rate": lane.accepted / lane.attempts if lane.attempts else None,
+        "escalation_rate": 1 - lane.accepted / lane.attempts if lane.attempts else None,
+        "first_tries": lane.first_tries,
+        "first_try_pass_rate": lane.first_tries_accepted / lane.first_tries if lane.first_tries else None,
+        "median_seconds": lane.median_seconds,
+        "cost_usd": None if lane.unknown_calls else lane.cost_micro_usd / 1_000_000,
+        "calls_without_price": lane.unknown_calls,
+    }

@@ -1,0 +1,120 @@
+"""`route-agent --task`: parse, assemble, run, print, exit."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from route_agent import places
+from route_agent.brief import MAX_BYTES, clean
+from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.progress import shown
+from route_agent.config import load_config
+from route_agent.errors import UsageError
+from route_agent.repo.delivery import Wanted
+from route_agent.routing import Wish
+
+if TYPE_CHECKING:
+    from route_agent.records.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The options of the main command, as they were typed."""
+
+    text: str | None
+    task_file: Path | None
+    directory: Path
+    base: str
+    policy: str
+    lane: str
+    only_lane: str
+    force_lane: bool
+    max_usd: float | None
+    max_attempts: int | None
+    timeout: float | None
+    dry_run: bool
+    apply: bool
+    branch: str
+    commit: bool
+    replay: Path | None
+    as_json: bool
+    verbose: bool
+
+
+def run(arguments: Arguments) -> None:
+    """Do the task and exit with the verdict's code."""
+    with plain_errors(as_json=arguments.as_json):
+        done = _run(arguments)
+        if arguments.as_json:
+            from route_agent.report.json import run_object
+
+            print_json(run_object(done))
+        else:
+            from route_agent.report.terminal import render
+
+            stdout().print(render(done, verbose=arguments.verbose))
+        sys.exit(done.verdict.exit_code if not done.delivered.startswith("not") else 6)
+
+
+def _run(arguments: Arguments) -> Run:
+    brief = read_task(arguments.text, arguments.task_file)
+    config = load_config()
+    from route_agent.decide import opened
+    from route_agent.ledger.store import Ledger
+    from route_agent.task import Options, run_task
+
+    replies = None
+    if arguments.replay:
+        from route_agent.lanes.recorded import load_replies
+
+        replies = load_replies(arguments.replay)
+    options = Options(
+        wish=wish(arguments.lane, arguments.only_lane, force=arguments.force_lane),
+        wanted=Wanted(apply=arguments.apply, branch=arguments.branch, commit=arguments.commit),
+        max_usd=arguments.max_usd,
+        max_attempts=arguments.max_attempts,
+        deadline_s=arguments.timeout,
+        dry_run=arguments.dry_run,
+        replies=replies,
+    )
+    ledger = Ledger(places.state_dir() / "ledger.sqlite3")
+    with (
+        shown(quiet=arguments.as_json) as on,
+        opened(arguments.directory, config, base=arguments.base, policy=arguments.policy) as ground,
+    ):
+        return run_task(ground, brief, options, ledger, on)
+
+
+def read_task(text: str | None, file: Path | None) -> str:
+    """The brief from --task, a file or standard input, cleaned.
+
+    Raises:
+        UsageError: two sources, none, or a text that cannot be used.
+    """
+    if text is not None and file is not None:
+        raise UsageError("--task and --task-file exclude each other")
+    if file is not None:
+        try:
+            with file.open("rb") as opened_file:
+                return clean(opened_file.read(MAX_BYTES + 1))
+        except OSError as error:
+            raise UsageError(f"{file}: {error.strerror}") from error
+    if text == "-":
+        return clean(sys.stdin.buffer.read(MAX_BYTES + 1))
+    if text is None:
+        raise UsageError("no task", hint='say what to do: --task "fix …"')
+    return clean(text)
+
+
+def wish(lane: str, only_lane: str, *, force: bool) -> Wish:
+    """The operator's choice of lane.
+
+    Raises:
+        UsageError: both options at once.
+    """
+    if lane and only_lane:
+        raise UsageError("--lane and --only-lane exclude each other")
+    return Wish(lane or only_lane, only=bool(only_lane), force=force)

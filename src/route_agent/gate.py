@@ -1,0 +1,112 @@
+"""Judge a change that exists already: risk, checks and evidence, without a model.
+
+The pushed commit is judged and never the working tree; policy and check definitions come from its base.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from route_agent import decide, risk, routing
+from route_agent.errors import RepositoryState
+from route_agent.proof import Prover
+from route_agent.records.events import Event, Step
+from route_agent.records.runs import Verdict
+from route_agent.repo.git import GitFailed, git
+from route_agent.repo.scratch import slot
+from route_agent.sandbox.walls import best_walls
+
+if TYPE_CHECKING:
+    from route_agent.config import Config
+    from route_agent.records.change import Change
+    from route_agent.records.checks import CheckRun, Isolation, IsolationLevel
+    from route_agent.records.events import Listener
+    from route_agent.records.risk import Risk
+    from route_agent.records.runs import Decision, Evidence
+    from route_agent.repo.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be said about a change. `decision` is where a task like it would go; nothing is asked."""
+
+    change: Change
+    risk: Risk
+    decision: Decision
+    verdict: Verdict
+    reason: str
+    isolation: Isolation
+    seconds: float
+    notices: tuple[str, ...]
+    baseline: CheckRun | None = None
+    evidence: Evidence | None = None
+
+
+def judge(
+    repository: Repository,
+    config: Config,
+    base: str,
+    head: str,
+    *,
+    required: IsolationLevel,
+    on: Listener,
+    policy: str = "",
+) -> Judgement:
+    """Judge the commits from the merge base of `base` and `head` up to `head`.
+
+    Args:
+        required: the least isolation for code that may not be one's own.
+        policy: a file or preset instead of the policy at the base.
+
+    Raises:
+        RouteError: no such commits, a broken policy, or checks that cannot run here.
+    """
+    began = time.monotonic()
+    head_commit = repository.commit(head)
+    base_commit = _merge_base(repository, repository.commit(base), head_commit)
+    named, trusted, notices = decide.policy_in_force(repository, base_commit, policy, config)
+    walls = best_walls(repository.root, required)
+    with slot(repository) as mine:
+        trees = mine.trees
+        change = trees.change(trees.tree_of(base_commit), trees.tree_of(head_commit))
+        facts = risk.Facts(brief=_messages(repository, base_commit, head_commit), change=change)
+        assessed = risk.assess(facts, named.policy)
+        decision = routing.route(assessed, named, "other")
+        baseline = evidence = None
+        verdict, reason = Verdict.ACCEPTED, "nothing was changed"
+        if change.files:
+            prover = Prover(
+                mine,
+                walls,
+                named.policy,
+                trusted=trusted,
+                on_check=lambda result: on(Event(Step.CHECK, f"{result.name} {result.outcome.value}")),
+            )
+            on(Event(Step.BASELINE, base_commit[:10]))
+            baseline = prover.baseline(change.old_tree)
+            on(Event(Step.CHECK, head_commit[:10]))
+            evidence = prover.prove(change, baseline, frozenset())
+            verdict = Verdict.NOT_PROVED if evidence.failure else Verdict.ACCEPTED
+            reason = "; ".join(evidence.reasons)
+    return Judgement(
+        change, assessed, decision, verdict, reason, walls.isolation, time.monotonic() - began, notices,
+        baseline, evidence,
+    )  # fmt: skip
+
+
+def _merge_base(repository: Repository, base: str, head: str) -> str:
+    try:
+        return git("merge-base", base, head, cwd=repository.root).decode().strip()
+    except GitFailed as error:
+        raise RepositoryState(
+            f"{base[:10]} and {head[:10]} have no common history here",
+            hint="fetch more of it: git fetch --unshallow, or fetch-depth: 0 in CI",
+        ) from error
+
+
+def _messages(repository: Repository, base: str, head: str) -> str:
+    """The commit messages: tainted text, which can only raise the score."""
+    told = git("log", "--format=%s%n%b", "--max-count=50", f"{base}..{head}", cwd=repository.root)
+    return told.decode("utf-8", "replace")[:20_000]

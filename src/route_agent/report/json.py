@@ -1,0 +1,165 @@
+"""A run as one documented, versioned JSON object. Its schema is docs/run.schema.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from route_agent.gate import Judgement
+    from route_agent.records.checks import CheckRun
+    from route_agent.records.lanes import Call
+    from route_agent.records.risk import Risk
+    from route_agent.records.runs import Attempt, Cost, Decision, Run
+
+SCHEMA = 1
+
+
+def run_object(run: Run) -> dict[str, Any]:
+    """The object that `--json` prints. Money is in dollars; null where it is not known."""
+    return {
+        "schema": SCHEMA,
+        "run_id": run.id,
+        "started_at": run.started_at,
+        "verdict": run.verdict.name.lower(),
+        "exit_code": run.verdict.exit_code,
+        "reason": run.reason,
+        "replayed": run.replayed,
+        "task": run.brief,
+        "repository": run.repository,
+        "base": run.base,
+        "start": run.start,
+        "risk": risk_object(run.risk) if run.risk else None,
+        "decision": decision_object(run.decision) if run.decision else None,
+        "baseline": _checks(run.baseline) if run.baseline else [],
+        "attempts": [_attempt(attempt) for attempt in run.attempts],
+        **_cost(run.cost),
+        "latency_seconds": round(run.seconds, 3),
+        "verification": run.verification,
+        "isolation": {"level": run.isolation.level.value, "detail": run.isolation.detail},
+        "patch_path": run.patch_path,
+        "delivered": run.delivered or None,
+        "notices": list(run.notices),
+    }
+
+
+def risk_object(risk: Risk) -> dict[str, Any]:
+    """The score and every signal; `explain --json` prints the same."""
+    return {
+        "score": risk.score,
+        "signals": [
+            {
+                "name": signal.name,
+                "value": signal.value,
+                "points": signal.points,
+                "provenance": signal.provenance.value,
+                "evidence": list(signal.evidence),
+            }
+            for signal in risk.signals
+        ],
+    }
+
+
+def decision_object(decision: Decision) -> dict[str, Any]:
+    """The lane, the ladder and the reasons; `explain --json` prints the same."""
+    return {
+        "lane": decision.lane,
+        "ladder": list(decision.ladder),
+        "reasons": list(decision.reasons),
+        "skipped": list(decision.skipped),
+        "task_class": decision.task_class,
+        "policy": decision.policy_name,
+        "policy_hash": decision.policy_hash,
+    }
+
+
+def explain_object(risk: Risk, decision: Decision, notices: tuple[str, ...]) -> dict[str, Any]:
+    """The object that `explain --json` prints."""
+    return {
+        "schema": SCHEMA,
+        "risk": risk_object(risk),
+        "decision": decision_object(decision),
+        "notices": list(notices),
+    }
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    return {
+        "cost_usd": cost.usd,
+        "cost_usd_known": cost.known_micro_usd / 1_000_000,
+        "calls_without_price": cost.unknown_calls,
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    evidence = attempt.evidence
+    return {
+        "lane": attempt.lane,
+        "provider": attempt.provider,
+        "model_requested": attempt.model or None,
+        "model_served": next((call.model_served for call in attempt.calls if call.model_served), None),
+        "failure": attempt.failure.value if attempt.failure else None,
+        "grade": attempt.grade.value,
+        "reason": attempt.reason,
+        "summary": attempt.summary,
+        "files": list(attempt.change.paths) if attempt.change else [],
+        "added": attempt.change.added if attempt.change else 0,
+        "deleted": attempt.change.deleted if attempt.change else 0,
+        **_cost(attempt.cost),
+        "seconds": round(attempt.seconds, 3),
+        "pre_existing": list(evidence.pre_existing) if evidence else [],
+        "checks": _checks(evidence.checks) if evidence else [],
+        "calls": [_call(call) for call in attempt.calls],
+    }
+
+
+def _checks(checks: CheckRun) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": result.name,
+            "kind": result.kind.value,
+            "outcome": result.outcome.value,
+            "reason": result.reason,
+            "exit_code": result.exit_code,
+            "seconds": round(result.seconds, 3),
+            "passed": len(result.green) if result.tests is not None else None,
+            "failed": len(result.red) if result.tests is not None else None,
+        }
+        for result in checks.results
+    ]
+
+
+def _call(call: Call) -> dict[str, Any]:
+    usage = call.usage
+    return {
+        "provider": call.provider,
+        "model_requested": call.model_requested,
+        "model_served": call.model_served,
+        "other_model_answered": call.other_model_answered,
+        "state": call.state.value,
+        "input_tokens": usage.input_total if usage else None,
+        "cached_tokens": usage.cache_read if usage else None,
+        "output_tokens": usage.output_total if usage else None,
+        "cost_usd": None if call.cost_micro_usd is None else call.cost_micro_usd / 1_000_000,
+        "seconds": round(call.seconds, 3),
+        "error": call.error or None,
+    }
+
+
+def gate_object(judged: Judgement) -> dict[str, Any]:
+    """The object that `gate --json` prints."""
+    return {
+        "schema": SCHEMA,
+        "verdict": judged.verdict.name.lower(),
+        "exit_code": judged.verdict.exit_code,
+        "reason": judged.reason,
+        "files": list(judged.change.paths),
+        "risk": risk_object(judged.risk),
+        "decision": decision_object(judged.decision),
+        "grade": judged.evidence.grade.value if judged.evidence else "none",
+        "failure": judged.evidence.failure.value if judged.evidence and judged.evidence.failure else None,
+        "baseline": _checks(judged.baseline) if judged.baseline else [],
+        "checks": _checks(judged.evidence.checks) if judged.evidence else [],
+        "latency_seconds": round(judged.seconds, 3),
+        "isolation": {"level": judged.isolation.level.value, "detail": judged.isolation.detail},
+        "notices": list(judged.notices),
+    }

@@ -1,0 +1,231 @@
+"""A run as a person reads it in a terminal. Every line says where its figure comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from route_agent.records.checks import IsolationLevel, Outcome
+from route_agent.records.runs import Grade
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from route_agent.gate import Judgement
+    from route_agent.records.checks import CheckResult, CheckRun
+    from route_agent.records.risk import Risk, Signal
+    from route_agent.records.runs import Attempt, Cost, Decision, Run
+
+REPLAYED = "recorded replies, no model was called"
+
+
+def money(micro_usd: int | None) -> str:
+    """Dollars with three significant digits, `unknown` where unknown."""
+    if micro_usd is None:
+        return "unknown"
+    usd = micro_usd / 1_000_000
+    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.3g}"
+
+
+def spent(cost: Cost) -> str:
+    """What was spent: a sum, or `unknown` with what is known of it."""
+    if not cost.unknown_calls:
+        return money(cost.known_micro_usd).removeprefix("$")
+    return (
+        f"unknown (at least {money(cost.known_micro_usd)}; {cost.unknown_calls} calls without a known price)"
+    )
+
+
+def show_value(signal: Signal) -> str:
+    """A signal's value as the classifier line prints it."""
+    return str(signal.value).lower()
+
+
+def render(run: Run, *, verbose: bool = False) -> Text:
+    """The whole report; with `verbose` also what failing checks printed, and every patch."""
+    text = Text()
+    for line, style in _lines(run, verbose=verbose):
+        text.append(line + "\n", style=style)
+    text.rstrip()
+    return text
+
+
+def _lines(run: Run, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    if run.replayed:
+        yield REPLAYED, "bold magenta"
+    if run.decision and run.risk:
+        yield f"task      {run.decision.task_class} · {_first_line(run.brief)}", ""
+        yield classifier(run.risk), ""
+        yield from decision_lines(run.risk, run.decision)
+    for notice in run.notices:
+        yield f"note      {notice}", "yellow"
+    if run.baseline:
+        yield f"baseline  {summary(run.baseline)}  {run.baseline.seconds:.1f} s", ""
+    for number, attempt in enumerate(run.attempts, 1):
+        yield "", ""
+        yield from _attempt_lines(number, attempt)
+        if verbose:
+            yield from _details(attempt)
+    yield "", ""
+    yield from _ending(run)
+
+
+def _first_line(brief: str) -> str:
+    first = brief.splitlines()[0]
+    return first if len(first) <= 100 else f"{first[:99]}…"
+
+
+def classifier(risk: Risk) -> str:
+    """One line with every signal."""
+    return "classifier: " + " ".join(f"{signal.name}={show_value(signal)}" for signal in risk.signals)
+
+
+def decision_lines(risk: Risk, decision: Decision) -> Iterator[tuple[str, str]]:
+    """The score, the lane and why; then what is not tried and why."""
+    policy = f"policy {decision.policy_name}@{decision.policy_hash[:7]}"
+    why = "; ".join(decision.reasons)
+    yield f"risk_score: {risk.score}   selected_lane: {decision.lane} ({why})   {policy}", "bold"
+    if len(decision.ladder) > 1:
+        yield f"ladder    {' → '.join(decision.ladder)}", ""
+    for skipped in decision.skipped:
+        yield f"note      {skipped}", "yellow"
+
+
+def summary(checks: CheckRun) -> str:
+    """Every check in a few words: `pytest 41 passed 1 failed · ruff ok`."""
+    return " · ".join(_check_words(result) for result in checks.results) or "no checks"
+
+
+def _check_words(result: CheckResult) -> str:
+    if result.tests is not None and result.outcome is not Outcome.NOT_RUN:
+        counted = f"{result.name} {len(result.green)} passed"
+        skipped = len(result.with_outcome("skipped"))
+        return (
+            counted
+            + (f" {len(result.red)} failed" if result.red else "")
+            + (f" {skipped} skipped" if skipped else "")
+        )
+    words = {Outcome.PASSED: "ok", Outcome.FAILED: "failed", Outcome.NOT_RUN: f"not run ({result.reason})"}
+    return f"{result.name} {words[result.outcome]}"
+
+
+def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
+    patch = attempt.change.summary if attempt.change else "no patch"
+    model = attempt.model or attempt.provider
+    head = (
+        f"{number:2} {attempt.lane:8} {model}   {patch}   {_attempt_cost(attempt)}   {attempt.seconds:.1f} s"
+    )
+    yield head, "bold"
+    for call in attempt.calls:
+        served = f", served by {call.model_served}" if call.other_model_answered else ""
+        usage = call.usage
+        tokens = f"{usage.input_total:,} tokens in, {usage.output_total:,} out" if usage else "tokens unknown"
+        if call.provider != "recorded":
+            state = "" if call.state.value == "done" else f" {call.state.value}: {call.error}"
+            yield f"     call {call.model_requested}{served}: {tokens}, {call.seconds:.1f} s{state}", "dim"
+    if attempt.summary:
+        yield f"     {attempt.summary}", "dim"
+    if attempt.evidence:
+        yield f"     {summary(attempt.evidence.checks)}", ""
+    if attempt.failure:
+        yield f"     → {attempt.failure.value}: {attempt.reason}", "red"
+    else:
+        yield f"     {attempt.grade.value}: {attempt.reason}", "green"
+
+
+def _details(attempt: Attempt) -> Iterator[tuple[str, str]]:
+    for result in attempt.evidence.checks.failed if attempt.evidence else ():
+        yield from ((f"     | {line}", "dim") for line in result.output.splitlines())
+    yield from ((f"     {line}", "dim") for line in attempt.patch.splitlines())
+
+
+def _attempt_cost(attempt: Attempt) -> str:
+    return money(None if attempt.cost.unknown_calls else attempt.cost.known_micro_usd)
+
+
+def _ending(run: Run) -> Iterator[tuple[str, str]]:
+    accepted = run.accepted
+    style = "bold green" if accepted else "bold red" if run.verdict.exit_code else "bold"
+    yield f"result    {run.reason if accepted else f'{run.verdict.value}: {run.reason}'}", style
+    if accepted and accepted.evidence:
+        yield from _caveats(accepted)
+    yield verification(run), ""
+    yield f"cost_usd_estimate: {spent(run.cost)}   latency_seconds: {run.seconds:.1f}", "bold"
+    if run.delivered:
+        yield f"delivery  {run.delivered}", "yellow" if run.delivered.startswith("not") else "green"
+    if run.patch_path:
+        yield f"patch     {run.patch_path}", ""
+    if run.next_step:
+        yield f"next      {run.next_step}", ""
+    if run.replayed:
+        yield REPLAYED, "bold magenta"
+    yield f"isolation: {run.isolation}", "bold red" if run.isolation.level is IsolationLevel.NONE else ""
+    yield f"why       route-agent show {run.id}", ""
+
+
+def _caveats(accepted: Attempt) -> Iterator[tuple[str, str]]:
+    evidence = accepted.evidence
+    if evidence is None:
+        return
+    if evidence.pre_existing:
+        count = len(evidence.pre_existing)
+        shown = ", ".join(evidence.pre_existing[:3])
+        yield f"          red before and still red, not blamed on the patch ({count}): {shown}", "yellow"
+    if not accepted.grade.reaches(Grade.COVERED):
+        yield "          green is not proof: read the patch before you merge it", "yellow"
+
+
+def verification(run: Run) -> str:
+    """The commands that judged the last patch, and how that went."""
+    last = run.accepted or next((it for it in reversed(run.attempts) if it.evidence), None)
+    if last is None:
+        return f"verification: {run.verification}   result: no patch was judged"
+    return f"verification: {run.verification}   result: {'pass' if last.accepted else 'fail'}"
+
+
+def explain(risk: Risk, decision: Decision, notices: tuple[str, ...], without: tuple[str, ...]) -> Text:
+    """The signal table, the decision, and what would change it."""
+    text = Text()
+    text.append(f"{'signal':20} {'value':>7} {'points':>7}  {'from':8} evidence\n", style="bold")
+    for signal in risk.signals:
+        points = f"+{signal.points}" if signal.points else "0"
+        evidence = "; ".join(signal.evidence)
+        style = "" if signal.raised else "dim"
+        source = signal.provenance.value
+        text.append(
+            f"{signal.name:20} {show_value(signal):>7} {points:>7}  {source:8} {evidence}\n", style=style
+        )
+    for line, style in decision_lines(risk, decision):
+        text.append(line + "\n", style=style)
+    for line in without:
+        text.append(line + "\n")
+    for notice in notices:
+        text.append(f"note      {notice}\n", style="yellow")
+    return text
+
+
+def render_gate(judged: Judgement) -> Text:
+    """What is to be said about a change that exists already."""
+    text = Text()
+    text.append(f"{judged.change.summary}\n")
+    text.append(classifier(judged.risk) + "\n")
+    for line, style in decision_lines(judged.risk, judged.decision):
+        text.append(line + "\n", style=style)
+    for notice in judged.notices:
+        text.append(f"note      {notice}\n", style="yellow")
+    if judged.baseline:
+        text.append(f"baseline  {summary(judged.baseline)}\n")
+    if judged.evidence:
+        text.append(f"checks    {summary(judged.evidence.checks)}\n")
+        if judged.evidence.pre_existing:
+            text.append(
+                f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}\n",
+                style="yellow",
+            )
+    grade = judged.evidence.grade.value if judged.evidence else "none"
+    style = "bold red" if judged.verdict.exit_code else "bold green"
+    text.append(f"result    {judged.verdict.value} at {grade}: {judged.reason}\n", style=style)
+    text.append(f"latency_seconds: {judged.seconds:.1f}\n")
+    text.append(f"isolation: {judged.isolation}")
+    return text
