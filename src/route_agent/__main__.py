@@ -1,6 +1,10 @@
 """The way in: `route-agent` and `python -m route_agent`. The one place that catches a bug (exit 70)."""
 
+import os
 import sys
+
+# looking for plug-ins of the validation library costs a millisecond for every installed package
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 if not sys.flags.safe_path and sys.argv[0].endswith("__main__.py"):
     # `python -m` puts the current folder first: a repository's own yaml.py must not become ours

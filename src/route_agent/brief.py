@@ -14,7 +14,7 @@ from route_agent.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from route_agent.records.runs import TaskClass
+    from route_agent.records.grades import TaskClass
 
 MAX_BYTES = 64 * 1024
 MAX_NAMED_FILES = 50

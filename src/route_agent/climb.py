@@ -10,7 +10,8 @@ from route_agent import evidence, risk, routing
 from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
 from route_agent.patch import guard
 from route_agent.records.events import Event, Step
-from route_agent.records.runs import Attempt, Evidence, Failure, Grade, Verdict
+from route_agent.records.grades import Failure, Grade, Verdict
+from route_agent.records.runs import Attempt, Evidence
 from route_agent.repo.apply import apply_reply
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
+    from route_agent.records.grades import TaskClass
     from route_agent.records.lanes import Proposal, Request
-    from route_agent.records.runs import Decision, TaskClass
+    from route_agent.records.risk import Decision
 
 
 @dataclass(frozen=True, slots=True)

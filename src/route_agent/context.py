@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from route_agent.secrets import is_secret_name, redact
+from route_agent.redaction import is_secret_name, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

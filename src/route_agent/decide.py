@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from route_agent.policy import Policy
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
-    from route_agent.records.risk import Risk
-    from route_agent.records.runs import Decision
+    from route_agent.records.risk import Decision, Risk
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from route_agent.brief import words_found
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Outcome
-from route_agent.records.runs import Evidence, Failure, Grade
+from route_agent.records.grades import Failure, Grade
+from route_agent.records.runs import Evidence
 from route_agent.routing import FIXED_BY_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from route_agent.records.runs import TaskClass
+    from route_agent.records.grades import TaskClass
 
 NO_TESTS = "no tests were collected"
 TIMEOUT = "timeout"

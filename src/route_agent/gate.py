@@ -13,7 +13,7 @@ from route_agent import decide, risk, routing
 from route_agent.errors import RepositoryState
 from route_agent.proof import Prover
 from route_agent.records.events import Event, Step
-from route_agent.records.runs import Verdict
+from route_agent.records.grades import Verdict
 from route_agent.repo.git import GitFailed, git
 from route_agent.repo.scratch import slot
 from route_agent.sandbox.walls import best_walls
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun, Isolation, IsolationLevel
     from route_agent.records.events import Listener
-    from route_agent.records.risk import Risk
-    from route_agent.records.runs import Decision, Evidence
+    from route_agent.records.risk import Decision, Risk
+    from route_agent.records.runs import Evidence
     from route_agent.repo.repository import Repository
 
 

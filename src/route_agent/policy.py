@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from route_agent import yamlfile
 from route_agent.errors import PolicyError
 from route_agent.records.checks import CheckKind
-from route_agent.records.runs import Failure, Grade, TaskClass
+from route_agent.records.grades import Failure, Grade, TaskClass
 from route_agent.schema import SchemaError, Strict, read, validate
 
 POLICY_PATH = ".route-agent/policy.yaml"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from route_agent.records.lanes import Prompt
-from route_agent.secrets import redact
+from route_agent.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from route_agent.errors import UsageError
 from route_agent.globs import any_match
 from route_agent.records.checks import CheckKind
-from route_agent.records.runs import Decision
+from route_agent.records.risk import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from route_agent.policy import NamedPolicy, Policy
     from route_agent.records.change import Change
+    from route_agent.records.grades import TaskClass
     from route_agent.records.risk import Risk
-    from route_agent.records.runs import TaskClass
 
 _DOCS = ("**/*.md", "**/*.rst", "**/*.txt", "**/*.adoc", "**/docs/**", "**/LICENSE*", "**/CHANGELOG*")
 _TESTS = (

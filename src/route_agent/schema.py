@@ -14,7 +14,8 @@ from route_agent import yamlfile
 class Strict(BaseModel):
     """A part of a file that people write: unknown keys are refused and nothing is converted by guess."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # built when first used, once: nested models need no validator of their own
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -18,8 +18,9 @@ from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import now
 from route_agent.proof import Prover
 from route_agent.records.events import Event, Step
+from route_agent.records.grades import Verdict
 from route_agent.records.lanes import Request
-from route_agent.records.runs import Cost, Run, Verdict
+from route_agent.records.runs import Cost, Run
 from route_agent.redaction import is_secret_name
 from route_agent.repo.delivery import Wanted, deliver, refuse_early
 from route_agent.routing import Wish
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from route_agent.policy import LaneSpec, Policy
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
-    from route_agent.records.runs import Attempt, Decision
+    from route_agent.records.risk import Decision
+    from route_agent.records.runs import Attempt
     from route_agent.risk import Facts
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -180,7 +182,7 @@ class _TaskRun:
         slot = self.prover.slot
         slot.show(start)
         place = self.prover.place
-        environment = clean_environment(place, place.project)
+        environment = clean_environment(place)
         yield Workspace(
             run=lambda argv, timeout: self.prover.walls.run(argv, place, env=environment, timeout_s=timeout),
             tree=lambda: slot.trees.tree_in(slot.tree),

@@ -9,7 +9,7 @@ import typer
 
 app = typer.Typer(
     name="route-agent",
-    help="Route a coding task by risk, prove the patch in a scratch worktree, escalate when it is not proved.",
+    help="Route a coding task by risk, prove the patch in a scratch worktree, escalate if it is not.",
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,

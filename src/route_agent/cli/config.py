@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent import trust as trusting
-from route_agent.cli.edge import plain_errors, stdout
+from route_agent.cli.edge import plain_errors, say
 from route_agent.config import BUILT_IN, load_config
 from route_agent.errors import UsageError
 from route_agent.policy import POLICY_PATH, parse_policy
@@ -34,9 +34,7 @@ def show() -> None:
                 bool(os.environ.get(providers[name].key_env)) if provider["key_env"] else "not needed"
             )
             provider["headers"] = dict.fromkeys(provider["headers"], "(not shown)")
-        stdout().print(
-            f"# {places.config_file()}\n{yaml.safe_dump(told, sort_keys=False)}", markup=False, end=""
-        )
+        say(f"# {places.config_file()}\n{yaml.safe_dump(told, sort_keys=False)}")
 
 
 def edit() -> None:
@@ -57,7 +55,7 @@ def edit() -> None:
         except (OSError, subprocess.CalledProcessError) as error:
             raise UsageError(f"the editor failed: {error}", hint=f"edit {file} yourself") from error
         load_config()
-        stdout().print(f"{file} is fine")
+        say(f"{file} is fine")
 
 
 def trust(directory: Path, *, forget: bool) -> None:
@@ -66,13 +64,13 @@ def trust(directory: Path, *, forget: bool) -> None:
         repository = Repository.open(directory)
         if forget:
             trusting.forget(repository.root)
-            stdout().print(f"{repository.root} is no longer trusted")
+            say(f"{repository.root} is no longer trusted")
             return
         text = repository.file_at(repository.head, POLICY_PATH)
         if text is None:
             raise UsageError(f"HEAD has no {POLICY_PATH}", hint="route-agent init, then commit it")
         asking = [check for check in parse_policy(text, POLICY_PATH).checks if check.exposures]
         for check in asking:
-            stdout().print(f"{check.name}: {', '.join(check.exposures)}", markup=False)
+            say(f"{check.name}: {', '.join(check.exposures)}")
         trusting.record(repository.root, text)
-        stdout().print(f"trusted: {POLICY_PATH} as committed" + ("" if asking else " (it asks for nothing)"))
+        say(f"trusted: {POLICY_PATH} as committed" + ("" if asking else " (it asks for nothing)"))

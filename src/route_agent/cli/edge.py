@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from route_agent.errors import RouteError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
 
@@ -41,11 +41,8 @@ def plain_errors(*, as_json: bool = False) -> Iterator[None]:
 
 def complain(what: str, hint: str) -> None:
     """One error on standard error; control characters in it are shown, not obeyed."""
-    console = stderr()
-    console.print("error:", style="bold red", end=" ")
-    console.print(visible(what), markup=False, highlight=False, soft_wrap=True)
-    if hint:
-        console.print(f"  {visible(hint)}", markup=False, highlight=False, soft_wrap=True)
+    lines = [(f"error: {what}", "bold red")]
+    print_lines([*lines, (f"  {hint}", "")] if hint else lines, error=True)
 
 
 def visible(text: str) -> str:
@@ -55,8 +52,27 @@ def visible(text: str) -> str:
     )
 
 
+def print_lines(lines: Sequence[tuple[str, str]], *, error: bool = False) -> None:
+    """Lines with their styles; plain, and with nothing imported for it, where nobody sees colour."""
+    stream = sys.stderr if error else sys.stdout
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        for line, _ in lines:
+            print(visible(line), file=stream)
+        return
+    from rich.console import Console
+
+    console = Console(stderr=error, highlight=False, soft_wrap=True)
+    for line, style in lines:
+        console.print(visible(line), style=style or None, markup=False)
+
+
+def say(line: str, style: str = "") -> None:
+    """One line on standard output."""
+    print_lines([(line, style)])
+
+
 def stdout() -> Console:
-    """The console for results."""
+    """The console for tables."""
     from rich.console import Console
 
     return Console(highlight=False, soft_wrap=True)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from route_agent.checks.cache import latest
-from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.run import read_task, wish
 from route_agent.config import load_config
 from route_agent.decide import decide, facts, opened
+from route_agent.globs import any_match
 from route_agent.records.change import Change
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from route_agent.risk import Facts
     from route_agent.routing import Wish
 
-MAX_TRIED = 60
+MAX_TRIED = 5
 
 
 def explain(
@@ -51,15 +52,18 @@ def explain(
             from route_agent.report.terminal import explain as table
 
             without = _without_one_path(ground, known, baseline, wanted, decision.lane)
-            stdout().print(table(risk, decision, ground.notices, without))
+            print_lines(table(risk, decision, ground.notices, without))
 
 
 def _without_one_path(
     ground: Opened, known: Facts, baseline: CheckRun | None, wanted: Wish, lane: str
 ) -> tuple[str, ...]:
-    """Single files without which the task would go to another lane."""
+    """Single files without which the task would go to another lane: those that a path rule names first."""
+    rules = ground.policy.policy.signals.values()
+    ruled = [file for file in known.change.files if any(any_match(file.path, rule.paths) for rule in rules)]
+    plain = [file for file in known.change.files if file not in ruled]
     told = []
-    for file in known.change.files[:MAX_TRIED]:
+    for file in [*ruled[:MAX_TRIED], *plain[:1]]:
         rest = tuple(it for it in known.change.files if it != file)
         change = Change(known.change.old_tree, known.change.new_tree, rest)
         risk, decision = decide(ground, replace(known, change=change), baseline, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from route_agent import places
-from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.edge import plain_errors, print_json, print_lines, say, stdout
 from route_agent.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show(run_id: str, *, as_json: bool, verbose: bool) -> None:
             return
         from route_agent.report.terminal import render
 
-        stdout().print(render(run, verbose=verbose))
+        print_lines(render(run, verbose=verbose))
 
 
 def list_runs(limit: int, *, as_json: bool) -> None:
@@ -43,7 +43,7 @@ def list_runs(limit: int, *, as_json: bool) -> None:
             print_json({"schema": 1, "runs": rows})
             return
         if not rows:
-            stdout().print('no runs yet: route-agent --task "…"')
+            say('no runs yet: route-agent --task "…"')
             return
         from rich.table import Table
 
@@ -77,7 +77,7 @@ def stats(*, as_json: bool) -> None:
             print_json({"schema": 1, "lanes": [_lane_object(lane) for lane in lanes]})
             return
         if not lanes:
-            stdout().print("no attempts yet; recorded replies are not counted")
+            say("no attempts yet; recorded replies are not counted")
             return
         from rich.table import Table
 

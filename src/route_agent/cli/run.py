@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.brief import MAX_BYTES, clean
-from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.progress import shown
 from route_agent.config import load_config
 from route_agent.errors import UsageError
@@ -55,7 +55,7 @@ def run(arguments: Arguments) -> None:
         else:
             from route_agent.report.terminal import render
 
-            stdout().print(render(done, verbose=arguments.verbose))
+            print_lines(render(done, verbose=arguments.verbose))
         sys.exit(done.verdict.exit_code if not done.delivered.startswith("not") else 6)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import LedgerError
 from route_agent.records.lanes import CallState
-from route_agent.secrets import redact
+from route_agent.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -248,12 +248,9 @@ class Ledger:
 
     def _spent(self, condition: str, parameters: dict[str, Any]) -> int:
         # what has no known price counts at what was set aside for it
-        row = self._db.execute(
-            "SELECT COALESCE(SUM(COALESCE(cost_micro_usd, reserved_micro_usd)), 0)"
-            f" FROM call WHERE {condition}",  # noqa: S608 - conditions are ours
-            parameters,
-        ).fetchone()
-        return int(row[0])
+        counted = "COALESCE(SUM(COALESCE(cost_micro_usd, reserved_micro_usd)), 0)"
+        query = f"SELECT {counted} FROM call WHERE {condition}"  # noqa: S608 - conditions are ours
+        return int(self._db.execute(query, parameters).fetchone()[0])
 
     def spent(self, condition: str, parameters: dict[str, Any]) -> int:
         """Micro-dollars spent or set aside under a condition on `call`."""
@@ -275,8 +272,8 @@ class Ledger:
         """Write down how a call ended. A lost call keeps no cost: it stays charged at its reservation."""
         self._write(
             "UPDATE call SET state = :state, seconds = :seconds, cost_micro_usd = :cost,"
-            " model_served = :served, input_total = :input, cache_read = :read, cache_write = :write, output_total = :output,"
-            " reasoning = :reasoning, error = :error, reply = :reply WHERE id = :id",
+            " model_served = :served, input_total = :input, cache_read = :read, cache_write = :write,"
+            " output_total = :output, reasoning = :reasoning, error = :error, reply = :reply WHERE id = :id",
             {
                 "id": call_id,
                 "state": state.value,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from route_agent.errors import BadPatch
 from route_agent.patch.guard import judge_paths
 from route_agent.patch.locate import apply_edit
-from route_agent.secrets import has_placeholder
+from route_agent.redaction import has_placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> dict[str, bytes 
             raise BadPatch(
                 f"{edit.path}: an added line holds a placeholder of a redacted secret; leave it alone"
             )
-        origin = edit.source if edit.source in files else edit.path
+        origin = edit.source if edit.source and edit.source in files else edit.path
         if edit.delete:
             if result.get(edit.path) is None:
                 raise BadPatch(f"{edit.path} does not exist at start and cannot be deleted")

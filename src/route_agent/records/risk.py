@@ -1,9 +1,11 @@
-"""What the risk of a task was judged by."""
+"""What the risk of a task was judged by, and where it goes for that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from route_agent.records.grades import TaskClass
 
 
 class Provenance(StrEnum):
@@ -42,3 +44,16 @@ class Risk:
     def raised(self, name: str) -> bool:
         """Whether the signal of that name holds."""
         return any(signal.raised for signal in self.signals if signal.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where the task goes first, what stands above, and every reason."""
+
+    lane: str
+    ladder: tuple[str, ...]
+    reasons: tuple[str, ...]
+    task_class: TaskClass
+    policy_name: str
+    policy_hash: str
+    skipped: tuple[str, ...] = ()

@@ -3,84 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from route_agent.records.change import Change
 from route_agent.records.checks import CheckRun, Isolation
+from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.records.lanes import Call
-from route_agent.records.risk import Risk
+from route_agent.records.risk import Decision, Risk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-
-TaskClass = Literal[
-    "docs", "format", "lint", "types", "tests", "rename", "bug", "feature", "refactor", "other"
-]
-
-
-class Failure(StrEnum):
-    """Why an attempt was not accepted. ROUTING.md says what follows from each."""
-
-    ENVIRONMENT = "environment"
-    PROVIDER = "provider"
-    HOSTILE = "hostile"
-    UNAPPLIABLE = "unappliable"
-    REGRESSION = "regression"
-    STILL_FAILING = "still_failing"
-    WEAK = "weak"
-    STALLED = "stalled"
-    RAISED = "raised"
-    LIMIT = "limit"
-
-
-class Grade(StrEnum):
-    """What the results prove, weakest first."""
-
-    NONE = "none"
-    STATIC = "static"
-    RAN = "ran"
-    COVERED = "covered"
-    DISCRIMINATING = "discriminating"
-
-    @property
-    def rank(self) -> int:
-        return list(Grade).index(self)
-
-    def reaches(self, bar: Grade) -> bool:
-        """Whether this grade proves at least as much as `bar`."""
-        return self.rank >= bar.rank
-
-
-class Verdict(StrEnum):
-    """How a run ended, in the words of the report."""
-
-    ACCEPTED = "accepted"
-    PLANNED = "planned, nothing called"
-    NOT_PROVED = "not proved"
-    PROVIDER = "provider unavailable"
-    HOSTILE = "refused for safety"
-    LIMIT = "stopped at a limit"
-    ENVIRONMENT = "checks cannot run here"
-    INTERRUPTED = "interrupted"
-
-    @property
-    def exit_code(self) -> int:
-        """The process exit code; docs/exit-codes.md has the whole table."""
-        return _EXIT_CODES[self]
-
-
-_EXIT_CODES = {
-    Verdict.ACCEPTED: 0,
-    Verdict.PLANNED: 0,
-    Verdict.NOT_PROVED: 1,
-    Verdict.PROVIDER: 3,
-    Verdict.HOSTILE: 4,
-    Verdict.LIMIT: 5,
-    Verdict.ENVIRONMENT: 6,
-    Verdict.INTERRUPTED: 130,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +37,6 @@ class Cost:
             else:
                 known += call.cost_micro_usd
         return cls(known, unknown)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Where the task goes first, what stands above, and every reason."""
-
-    lane: str
-    ladder: tuple[str, ...]
-    reasons: tuple[str, ...]
-    task_class: TaskClass
-    policy_name: str
-    policy_hash: str
-    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +91,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Task, decision, attempts, verdict. `started_at` is ISO 8601 in UTC, `seconds` wall time."""
+    """Task, decision, attempts, verdict.
+
+    `started_at` is ISO 8601 in UTC, `seconds` wall time, `verification` the check commands as one would type
+    them, `next_step` what a person may do now.
+    """
 
     id: str
     started_at: str
@@ -189,6 +112,7 @@ class Run:
     attempts: tuple[Attempt, ...] = ()
     cost: Cost = Cost()
     seconds: float = 0.0
+    verification: str = ""
     patch_path: str | None = None
     delivered: str = ""
     next_step: str = ""

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckRun
     from route_agent.records.lanes import Call
-    from route_agent.records.risk import Risk
-    from route_agent.records.runs import Attempt, Cost, Decision, Run
+    from route_agent.records.risk import Decision, Risk
+    from route_agent.records.runs import Attempt, Cost, Run
 
 SCHEMA = 1
 

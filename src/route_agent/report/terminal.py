@@ -1,21 +1,24 @@
-"""A run as a person reads it in a terminal. Every line says where its figure comes from."""
+"""A run as a person reads it in a terminal. Every line says where its figure comes from.
+
+A report is lines with a style each; whoever prints them decides whether the styles are shown.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from route_agent.records.checks import IsolationLevel, Outcome
-from route_agent.records.runs import Grade
+from route_agent.records.grades import Grade
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckResult, CheckRun
-    from route_agent.records.risk import Risk, Signal
-    from route_agent.records.runs import Attempt, Cost, Decision, Run
+    from route_agent.records.risk import Decision, Risk, Signal
+    from route_agent.records.runs import Attempt, Cost, Run
+
+Lines = list[tuple[str, str]]
 
 REPLAYED = "recorded replies, no model was called"
 
@@ -42,13 +45,9 @@ def show_value(signal: Signal) -> str:
     return str(signal.value).lower()
 
 
-def render(run: Run, *, verbose: bool = False) -> Text:
+def render(run: Run, *, verbose: bool = False) -> Lines:
     """The whole report; with `verbose` also what failing checks printed, and every patch."""
-    text = Text()
-    for line, style in _lines(run, verbose=verbose):
-        text.append(line + "\n", style=style)
-    text.rstrip()
-    return text
+    return list(_lines(run, verbose=verbose))
 
 
 def _lines(run: Run, *, verbose: bool) -> Iterator[tuple[str, str]]:
@@ -184,48 +183,35 @@ def verification(run: Run) -> str:
     return f"verification: {run.verification}   result: {'pass' if last.accepted else 'fail'}"
 
 
-def explain(risk: Risk, decision: Decision, notices: tuple[str, ...], without: tuple[str, ...]) -> Text:
+def explain(risk: Risk, decision: Decision, notices: tuple[str, ...], without: tuple[str, ...]) -> Lines:
     """The signal table, the decision, and what would change it."""
-    text = Text()
-    text.append(f"{'signal':20} {'value':>7} {'points':>7}  {'from':8} evidence\n", style="bold")
+    told = [(f"{'signal':20} {'value':>7} {'points':>7}  {'from':8} evidence", "bold")]
     for signal in risk.signals:
         points = f"+{signal.points}" if signal.points else "0"
-        evidence = "; ".join(signal.evidence)
-        style = "" if signal.raised else "dim"
-        source = signal.provenance.value
-        text.append(
-            f"{signal.name:20} {show_value(signal):>7} {points:>7}  {source:8} {evidence}\n", style=style
-        )
-    for line, style in decision_lines(risk, decision):
-        text.append(line + "\n", style=style)
-    for line in without:
-        text.append(line + "\n")
-    for notice in notices:
-        text.append(f"note      {notice}\n", style="yellow")
-    return text
+        facts = f"{signal.name:20} {show_value(signal):>7} {points:>7}  {signal.provenance.value:8}"
+        told.append((f"{facts} {'; '.join(signal.evidence)}".rstrip(), "" if signal.raised else "dim"))
+    told += decision_lines(risk, decision)
+    told += [(line, "") for line in without]
+    told += [(f"note      {notice}", "yellow") for notice in notices]
+    return told
 
 
-def render_gate(judged: Judgement) -> Text:
+def render_gate(judged: Judgement) -> Lines:
     """What is to be said about a change that exists already."""
-    text = Text()
-    text.append(f"{judged.change.summary}\n")
-    text.append(classifier(judged.risk) + "\n")
-    for line, style in decision_lines(judged.risk, judged.decision):
-        text.append(line + "\n", style=style)
-    for notice in judged.notices:
-        text.append(f"note      {notice}\n", style="yellow")
+    told = [(judged.change.summary, ""), (classifier(judged.risk), "")]
+    told += decision_lines(judged.risk, judged.decision)
+    told += [(f"note      {notice}", "yellow") for notice in judged.notices]
     if judged.baseline:
-        text.append(f"baseline  {summary(judged.baseline)}\n")
+        told.append((f"baseline  {summary(judged.baseline)}", ""))
     if judged.evidence:
-        text.append(f"checks    {summary(judged.evidence.checks)}\n")
+        told.append((f"checks    {summary(judged.evidence.checks)}", ""))
         if judged.evidence.pre_existing:
-            text.append(
-                f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}\n",
-                style="yellow",
+            told.append(
+                (f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}", "yellow")
             )
     grade = judged.evidence.grade.value if judged.evidence else "none"
     style = "bold red" if judged.verdict.exit_code else "bold green"
-    text.append(f"result    {judged.verdict.value} at {grade}: {judged.reason}\n", style=style)
-    text.append(f"latency_seconds: {judged.seconds:.1f}\n")
-    text.append(f"isolation: {judged.isolation}")
-    return text
+    told.append((f"result    {judged.verdict.value} at {grade}: {judged.reason}", style))
+    told.append((f"latency_seconds: {judged.seconds:.1f}", ""))
+    told.append((f"isolation: {judged.isolation}", ""))
+    return told
