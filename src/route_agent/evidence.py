@@ -54,13 +54,15 @@ def targets(baseline: CheckRun, task_class: TaskClass, brief: str, touched: Iter
 
     For lint, format and type tasks: the red checks of that kind. Otherwise the red tests that the brief
     names, or whose file belongs by name to a touched one (`test_worker.py` and `worker.py`) or to a word of
-    the brief ("the sync worker"); other red tests are pre-existing and nobody's fault.
+    the brief ("the sync worker"); other red tests are pre-existing and nobody's fault. A red test command
+    that tells no test ids is always wanted: as long as it is red, it proves nothing about any patch.
     """
     stems = {posixpath.splitext(posixpath.basename(path))[0] for path in touched}
     stems |= {word for word in re.findall(r"\w+", brief.casefold()) if len(word) > 3}
     found: set[str] = set()
     for result in baseline.failed:
-        if result.kind in FIXED_BY_CLASS.get(task_class, ()):
+        about_it = result.kind in FIXED_BY_CLASS.get(task_class, ())
+        if about_it or (result.kind is CheckKind.TEST and result.tests is None):
             found |= _ids(result)
         elif result.kind is CheckKind.TEST:
             found |= {
@@ -175,4 +177,4 @@ def _for(now: CheckRun, flips: list[str], pre_existing: list[str]) -> Evidence:
         return Evidence(
             now, Grade.STATIC, None, ("no test ran: only static checks passed",), tuple(pre_existing)
         )
-    return Evidence(now, Grade.NONE, None, ("no check ran",), tuple(pre_existing))
+    return Evidence(now, Grade.NONE, None, ("no check passed",), tuple(pre_existing))

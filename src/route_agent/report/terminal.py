@@ -35,9 +35,9 @@ def spent(cost: Cost) -> str:
     """What was spent: a sum, or `unknown` with what is known of it."""
     if not cost.unknown_calls:
         return money(cost.known_micro_usd).removeprefix("$")
-    return (
-        f"unknown (at least {money(cost.known_micro_usd)}; {cost.unknown_calls} calls without a known price)"
-    )
+    calls = f"{cost.unknown_calls} call{'' if cost.unknown_calls == 1 else 's'} without a known price"
+    known = f"at least {money(cost.known_micro_usd)}, " if cost.known_micro_usd else ""
+    return f"unknown ({known}{calls})"
 
 
 def show_value(signal: Signal) -> str:

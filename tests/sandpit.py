@@ -1,0 +1,154 @@
+"""A real repository to play in, and the program run on it as a person would run it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loopback import Loopback
+
+PROGRAM = str(Path(sys.executable).with_name("route-agent"))
+
+# a project whose one check is quick: `add` must add. Exit 1 says red, and no test runner has to start
+ADD = "def add(a, b):\n    return a - b\n\n\ndef twice(a):\n    return a + a\n"
+CHECK = (
+    "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, '.'); import calc; "
+    "sys.exit(0 if calc.twice(2) == 4 and calc.add(2, 2) == 4 else 1)"
+)
+POLICY = """\
+version: 1
+models:
+  fast: {provider: openai, model: small-1}
+  strong: {provider: anthropic, model: large-1}
+checks:
+  - {name: unit, kind: test, run: [python3, -c, "%s"], timeout: 60}
+accept: {fast: ran, strong: ran}
+""" % CHECK.replace('"', '\\"')  # noqa: UP031 - braces are YAML's here
+
+FIX = """\
+SUMMARY: add adds again
+
+```diff
+--- a/calc.py
++++ b/calc.py
+@@ -1,2 +1,2 @@
+ def add(a, b):
+-    return a - b
++    return a + b
+```
+"""
+WRONG = FIX.replace("return a + b", "return a * b - 1")
+BREAKS = """\
+SUMMARY: breaks what worked
+calc.py
+<<<<<<< SEARCH
+    return a + a
+=======
+    return a
+>>>>>>> REPLACE
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command printed and how it ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+
+class Sandpit:
+    """A real git repository in a temporary folder."""
+
+    def __init__(self, root: Path, files: dict[str, str] | None = None, policy: str | None = POLICY) -> None:
+        self.root = root
+        root.mkdir(parents=True)
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.write("calc.py", ADD)
+        for name, text in (files or {}).items():
+            self.write(name, text)
+        if policy is not None:
+            self.write(".route-agent/policy.yaml", policy)
+        self.commit("start")
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"git {arguments}: {done.stderr}"
+        return done.stdout
+
+    def write(self, name: str, text: str) -> Path:
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode())
+        return file
+
+    def commit(self, message: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    def run(
+        self, *arguments: str, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 90
+    ) -> Result:
+        """Run route-agent in the repository."""
+        done = subprocess.run(
+            [PROGRAM, *arguments],
+            cwd=self.root,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout,
+            env={**os.environ, **(env or {})},
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def state(self) -> dict[str, str]:
+        """Every file of the checkout and of `.git`, by content and mode: what must not change."""
+        found: dict[str, str] = {}
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                path = Path(folder, name)
+                status = path.lstat()
+                content = bytes(path.readlink()) if path.is_symlink() else path.read_bytes()
+                digest = hashlib.sha256(content).hexdigest()
+                found[str(path.relative_to(self.root))] = f"{status.st_mode:o} {digest}"
+        return found
+
+
+def replies(folder: Path, *answers: tuple[str, str]) -> Path:
+    """A file of recorded replies: pairs of a lane and its text, in their order."""
+    file = folder / "replies.yaml"
+    rows = [{"lane": lane, "model": "recorded", "seconds": 0.0, "reply": text} for lane, text in answers]
+    file.write_text(json.dumps({"version": 1, "replies": rows}))
+    return file
+
+
+def provider_env(pit: Sandpit, server: Loopback, *, rates: bool = True) -> dict[str, str]:
+    """Point both providers of the policy at a loopback server, through the user's own configuration."""
+    folder = pit.root.parent / "config" / "route-agent"
+    folder.mkdir(parents=True, exist_ok=True)
+    providers = {
+        "openai": {"wire": "openai", "base_url": server.openai_url, "key_env": "OPENAI_API_KEY"},
+        "anthropic": {"wire": "anthropic", "base_url": server.anthropic_url, "key_env": "ANTHROPIC_API_KEY"},
+    }
+    known = {"small-1": {"input_usd": 1, "output_usd": 5}, "large-1": {"input_usd": 10, "output_usd": 50}}
+    written = {"providers": providers, "rates": known if rates else {}}
+    (folder / "config.yaml").write_text(json.dumps(written))
+    return {
+        "XDG_CONFIG_HOME": str(folder.parent),
+        "OPENAI_API_KEY": "sk-test-openai",
+        "ANTHROPIC_API_KEY": "sk-test-anthropic",
+    }
