@@ -1,0 +1,453 @@
+"""`route-agent doctor`: what is missing before a run can succeed, and what to do about it.
+
+Facts are collected first and shown afterwards. Nothing of the repository is executed: its programs are only
+looked up. Keys are named and never read out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote
+
+from route_agent import places
+from route_agent.config import Config, load_config, prices, provider_named, usable
+from route_agent.decide import policy_in_force
+from route_agent.errors import ConfigError, EnvironmentBroken, PolicyError, RouteError, UsageError
+from route_agent.policy import POLICY_PATH, CheckSpec, LaneSpec, Policy, parse_policy, presets
+from route_agent.records.checks import IsolationLevel
+from route_agent.repo.repository import Repository
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from genai_prices.types import ModelInfo
+
+SCHEMA = 1
+OLDEST_GIT = (2, 30)
+LEDGER_NAME = "ledger.sqlite3"
+PROBE_SECONDS = 20.0
+
+Status = Literal["ok", "warn", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One fact. `bad` makes runs impossible, `warn` makes them worse; `cure` says what to do."""
+
+    name: str
+    status: Status
+    detail: str
+    cure: str = ""
+
+
+def doctor(directory: Path, *, as_json: bool) -> int:
+    """Show every fact and return the exit code: 0, or 6 where something makes runs impossible."""
+    items = collect(directory, os.environ)
+    fine = all(item.status != "bad" for item in items)
+    if as_json:
+        import typer
+
+        shown = {"schema": SCHEMA, "ok": fine, "items": [asdict(item) for item in items]}
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        _show(items)
+    return 0 if fine else 6
+
+
+def collect(directory: Path, environment: Mapping[str, str]) -> tuple[Item, ...]:
+    """Everything that a run from `directory` would depend on, in the order in which it would."""
+    found, repository = _repository(directory)
+    config_items, config = _config()
+    policy_items, policy = _policy(repository, config)
+    return (
+        Item("Python", "ok", ".".join(map(str, sys.version_info[:3]))),
+        _git(environment),
+        found,
+        *config_items,
+        *policy_items,
+        *_lanes(policy, config, environment),
+        *_checks(repository, policy, environment),
+        _isolation(config, environment),
+        *_folders(),
+        *_ledger(places.state_dir() / LEDGER_NAME),
+    )
+
+
+def _show(items: Iterable[Item]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    items = list(items)
+    console = Console(highlight=False, soft_wrap=True)
+    colours = {"ok": "green", "warn": "yellow", "bad": "red"}
+    width = max(len(item.name) for item in items)
+    for item in items:
+        line = Text(f"{item.status:<4}  ", style=colours[item.status])
+        console.print(line.append(f"{item.name:<{width}}  {printable(item.detail)}", style="default"))
+        if item.cure:
+            console.print(Text(f"{'':<6}{'':<{width}}  → {printable(item.cure)}", style="dim"))
+    worst = [sum(item.status == status for item in items) for status in ("bad", "warn")]
+    console.print(f"\n{worst[0]} bad, {worst[1]} to look at")
+
+
+def printable(text: str) -> str:
+    """The text on one line, without anything that a terminal would obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
+# --- git, repository, configuration, policy ----------------------------------------------------------------
+
+
+def _git(environment: Mapping[str, str]) -> Item:
+    program = shutil.which("git", path=environment.get("PATH"))
+    wanted = ".".join(map(str, OLDEST_GIT))
+    cure = f"install git {wanted} or newer"
+    if program is None:
+        return Item("git", "bad", "not found on the PATH", cure)
+    told = _output([program, "--version"])
+    numbers = re.search(r"(\d+)\.(\d+)[\d.]*", told)
+    if numbers is None:
+        return Item("git", "warn", f"{program} does not tell its version", cure)
+    if (int(numbers[1]), int(numbers[2])) < OLDEST_GIT:
+        return Item("git", "bad", f"{numbers[0]} is older than {wanted}", cure)
+    return Item("git", "ok", numbers[0])
+
+
+def _output(command: list[str], environment: Mapping[str, str] | None = None) -> str:
+    """What a short command writes, its errors included; empty where it cannot be run."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd="/",
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=PROBE_SECONDS,
+            env=environment,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def _repository(directory: Path) -> tuple[Item, Repository | None]:
+    repository = None
+    try:
+        repository = Repository.open(directory)
+        repository.refuse_if_under_way()
+    except RouteError as error:
+        return Item("repository", "bad", error.what, error.hint), repository
+    where = f"{repository.root} at {repository.head[:10]}"
+    if repository.shallow:
+        cure = "git fetch --unshallow, or fetch-depth: 0 in CI"
+        return Item("repository", "warn", f"{where}, without its older history", cure), repository
+    return Item("repository", "ok", where), repository
+
+
+def _config() -> tuple[list[Item], Config]:
+    try:
+        config = load_config()
+    except ConfigError as error:
+        return [Item("config", "bad", error.what, error.hint)], Config()
+    file = places.config_file()
+    return [Item("config", "ok", str(file) if file.exists() else f"{file} (none yet)")], config
+
+
+def _policy(repository: Repository | None, config: Config) -> tuple[list[Item], Policy]:
+    """The policy that a run would use, checks that it would find included, and what differs from it."""
+    policy = parse_policy(presets()["default"].read_bytes(), "default")
+    if repository is None:
+        return [Item("policy", "ok", f"default@{policy.hash}, built in")], policy
+    base = repository.file_at(repository.head, POLICY_PATH)
+    items = list(_uncommitted(base, _bytes(repository.root / POLICY_PATH)))
+    try:
+        policy = parse_policy(base, POLICY_PATH) if base is not None else policy
+        named, trusted, _ = policy_in_force(repository, repository.head, "", config)
+    except PolicyError as error:
+        return [Item("policy", "bad", f"at HEAD: {error.what}", error.hint), *items], policy
+    except EnvironmentBroken as error:
+        return [*items, Item("checks", "bad", error.what, error.hint)], policy
+    where = "committed" if base is not None else "built in, with the checks that were found"
+    cure = "" if base is not None or items else "route-agent init"
+    in_force = Item("policy", "ok", f"{named.name}@{named.policy.hash}, {where}", cure)
+    return [in_force, *items, *_exposures(named.policy, trusted)], named.policy
+
+
+def _uncommitted(base: bytes | None, ours: bytes | None) -> Iterator[Item]:
+    if ours == base:
+        return
+    if ours is None:
+        yield Item("policy", "warn", "deleted in the working tree; the committed one stays in force")
+        return
+    state = "is not committed" if base is None else "was changed"
+    yield Item("policy", "warn", f"not in force: {POLICY_PATH} {state}", "commit it, or pass --policy")
+    try:
+        parse_policy(ours, POLICY_PATH)
+    except PolicyError as error:
+        yield Item("policy", "warn", f"in the working tree: {error.what}", error.hint)
+
+
+def _bytes(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
+
+
+def _exposures(policy: Policy, trusted: frozenset[str]) -> Iterator[Item]:
+    for check in policy.checks:
+        wanted = f"{check.name} asks for {', '.join(check.exposures)}"
+        if check.exposures and check.name in trusted:
+            yield Item("exposure", "ok", f"{wanted}, and you trust it")
+        elif check.exposures:
+            yield Item("exposure", "warn", f"{wanted}, which is not in effect", "route-agent trust")
+
+
+# --- lanes -------------------------------------------------------------------------------------------------
+
+
+def _lanes(policy: Policy, config: Config, environment: Mapping[str, str]) -> Iterator[Item]:
+    entries = {lane: _entry_in_use(specs, config, environment) for lane, specs in policy.models.items()}
+    none_usable = not any(isinstance(entries[lane], LaneSpec) for lane in policy.routing.ladder)
+    for lane, entry in entries.items():
+        if isinstance(entry, LaneSpec):
+            yield Item(f"lane {lane}", "ok", _described(entry, config))
+        elif isinstance(entry, UsageError):
+            yield Item(f"lane {lane}", "bad", entry.what, entry.hint)
+        else:
+            names = ", ".join(dict.fromkeys(_key_name(spec, config) for spec in policy.models[lane]))
+            status: Status = "bad" if none_usable else "warn"
+            yield Item(f"lane {lane}", status, f"no key: {names} not set", f"set one of them: {names}")
+    specs = (spec for lane in policy.models.values() for spec in lane if not spec.is_fixer)
+    for provider, model in dict.fromkeys((spec.provider, spec.model) for spec in specs):
+        yield from _stale(provider, model, config)
+
+
+def _entry_in_use(
+    specs: tuple[LaneSpec, ...], config: Config, environment: Mapping[str, str]
+) -> LaneSpec | UsageError | None:
+    try:
+        return next((spec for spec in specs if usable(spec, config, environment)), None)
+    except UsageError as error:
+        return error
+
+
+def _key_name(spec: LaneSpec, config: Config) -> str:
+    return provider_named(config, spec.provider).key_env
+
+
+def _described(spec: LaneSpec, config: Config) -> str:
+    if spec.is_fixer:
+        return "no model: " + ", ".join(" ".join(command) for command in spec.run)
+    name = _key_name(spec, config)
+    key = f"{name} is set" if name else "needs no key"
+    price = "known" if price_known(spec.provider, spec.model, config) else "unknown"
+    return f"{spec.provider} {spec.model}, {key}, price {price}"
+
+
+def price_known(provider: str, model: str, config: Config) -> bool:
+    """Whether the cost of a call to this model can be told: by the user's rates or by the price table."""
+    return prices(config).known(provider, model)
+
+
+def _stale(provider: str, model: str, config: Config) -> Iterator[Item]:
+    """A model that the price table does not know, or calls outdated: the name may be an old one."""
+    name = f"model {model}"
+    if model in config.rates or provider in prices(config).free:
+        return
+    from genai_prices import data_snapshot
+
+    snapshot = data_snapshot.get_snapshot()
+    try:
+        priced = snapshot.find_provider(None, provider, None)
+    except LookupError:
+        cure = f'its calls count as unknown cost; say its price in {places.config_file()}, under "rates"'
+        yield Item(name, "warn", f"the price table knows no provider {provider}", cure)
+        return
+    try:
+        found = snapshot.find_provider_model(model, priced, None, None)[1]
+    except LookupError:
+        close = difflib.get_close_matches(model, [known.id for known in priced.models], n=1)
+        cure = f"check its name; the nearest known one is {close[0]}" if close else "check its name"
+        yield Item(name, "warn", f"unknown to the price table of {_table_date()}", cure)
+        return
+    if found.deprecated:
+        yield Item(name, "warn", f"outdated, says the price table of {_table_date()}", "choose a newer one")
+
+
+def _table_date() -> str:
+    """The table's own release, and the latest day from which it knows a price to hold."""
+    from importlib.metadata import version
+
+    from genai_prices import data_snapshot
+
+    days = (
+        day
+        for provider in data_snapshot.get_snapshot().providers
+        for model in provider.models
+        for day in _price_days(model)
+    )
+    newest = max(days, default=None)
+    release = f"genai-prices {version('genai-prices')}"
+    return f"{release} (newest price {newest})" if newest else release
+
+
+def _price_days(model: ModelInfo) -> Iterator[date]:
+    from genai_prices.types import StartDateConstraint
+
+    for entry in model.prices if isinstance(model.prices, list) else []:
+        if isinstance(entry.constraint, StartDateConstraint):
+            yield entry.constraint.start_date
+
+
+# --- checks ------------------------------------------------------------------------------------------------
+
+
+def _checks(repository: Repository | None, policy: Policy, environment: Mapping[str, str]) -> Iterator[Item]:
+    if repository is not None:
+        yield from (_check(check, repository.root, environment) for check in policy.checks)
+
+
+def _check(check: CheckSpec, root: Path, environment: Mapping[str, str]) -> Item:
+    name = f"check {check.name}"
+    if missing := missing_program(check.run, root, environment):
+        return Item(name, "warn" if check.when else "bad", missing, "install it in .venv or on the PATH")
+    return Item(name, "ok", " ".join(check.run))
+
+
+def missing_program(run: tuple[str, ...], root: Path, environment: Mapping[str, str]) -> str:
+    """Why a command cannot be started in this checkout, or nothing."""
+    searched = os.pathsep.join(map(str, _search_path(root, environment)))
+    program = shutil.which(str(root / run[0]) if "/" in run[0] else run[0], path=searched)
+    if program is None:
+        return f"{run[0]} is not in .venv/bin and not on the PATH"
+    if re.fullmatch(r"python[0-9.]*", Path(run[0]).name) and len(run) > 2 and run[1] == "-m":
+        module = run[2].partition(".")[0]
+        if not _has_module(Path(program), module, root):
+            return f"{program} has no module {module}"
+    return ""
+
+
+def _search_path(root: Path, environment: Mapping[str, str]) -> list[Path]:
+    """As for a check: the project's own folders of dependencies first, and nothing else of the checkout."""
+    own = [root / ".venv" / "bin", root / "venv" / "bin", root / "node_modules" / ".bin"]
+    given = [Path(entry) for entry in environment.get("PATH", os.defpath).split(os.pathsep)]
+    return own + [entry for entry in given if entry.is_absolute() and not entry.is_relative_to(root)]
+
+
+def _has_module(python: Path, module: str, root: Path) -> bool:
+    if module in sys.stdlib_module_names or (root / module).is_dir() or (root / f"{module}.py").is_file():
+        return True
+    if python.is_relative_to(root):  # a repository may bring its own python: look, do not run
+        folders = python.parent.parent.glob("lib/python*/site-packages")
+        if any((folder / name).exists() for folder in folders for name in (module, f"{module}.py")):
+            return True
+        settings = _bytes(python.parent.parent / "pyvenv.cfg") or b""
+        return re.search(rb"include-system-site-packages\s*=\s*true", settings) is not None
+    code = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]) is not None)"
+    return _output([str(python), "-c", code, module]).strip() == "True"
+
+
+# --- isolation ---------------------------------------------------------------------------------------------
+
+_RESTRICTED = (
+    "Ubuntu 24.04 and later: sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    " (or give bwrap an AppArmor profile)"
+)
+_CURES = (
+    ("setting up uid map: Permission denied", _RESTRICTED),
+    ("Failed RTM_NEWADDR", _RESTRICTED),
+    ("/proc/sys/user/max_", "more namespaces: sudo sysctl -w user.max_user_namespaces=15000"),
+    (
+        "No permissions to creat",
+        "Docker: --security-opt seccomp=unconfined; else: sudo sysctl -w kernel.unprivileged_userns_clone=1",
+    ),
+    ("Can't mount proc", "the container masks /proc: docker run --security-opt systempaths=unconfined"),
+    (
+        "Failed to make / slave",
+        "the container forbids mounts: --security-opt seccomp=unconfined --security-opt apparmor=unconfined",
+    ),
+)
+
+
+_UNKNOWN_CURE = "mend what bwrap names; until then checks run without walls"
+
+
+def isolation_cure(said: str) -> str:
+    """What to do about what bwrap said when it could not start."""
+    return next((cure for sign, cure in _CURES if sign in said), _UNKNOWN_CURE)
+
+
+def _isolation(config: Config, environment: Mapping[str, str]) -> Item:
+    status: Status = "warn" if config.least_isolation is IsolationLevel.NONE else "bad"
+    program = shutil.which("bwrap", path=environment.get("PATH"))
+    if program is None:
+        cure = "sudo apt install bubblewrap (dnf and pacman call it the same)"
+        return Item("isolation", status, "NONE: bwrap is not installed, checks run without walls", cure)
+    said = _output([program, *_probe()], environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
+    if said.strip() == "walls stand":
+        version = _output([program, "--version"]).strip()
+        return Item("isolation", "ok", f"namespaces ({version})")
+    return Item("isolation", status, f"NONE: {said.strip() or 'bwrap did not start'}", isolation_cure(said))
+
+
+def _probe() -> Iterator[str]:
+    """The walls that the checks get, as far as they can fail, around a command that proves that it ran."""
+    yield from ("--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts")
+    yield from ("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--ro-bind", "/usr", "/usr")
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if Path("/", name).is_symlink():
+            yield from ("--symlink", f"usr/{name}", f"/{name}")
+        elif Path("/", name).is_dir():
+            yield from ("--ro-bind", f"/{name}", f"/{name}")
+    yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp")  # noqa: S108  inside the walls
+    yield from ("--", "/bin/sh", "-c", "echo walls stand")
+
+
+# --- folders and ledger ------------------------------------------------------------------------------------
+
+
+def _folders() -> Iterator[Item]:
+    folders: tuple[tuple[str, Path, Status], ...] = (
+        ("config folder", places.config_file().parent, "warn"),
+        ("state folder", places.state_dir(), "bad"),
+        ("cache folder", places.repository_cache(Path(".git")).parent, "bad"),
+    )
+    for name, folder, status in folders:
+        if _writable(folder):
+            yield Item(name, "ok", str(folder))
+        else:
+            yield Item(name, status, f"{folder} cannot be written", "change its owner or its permissions")
+
+
+def _writable(folder: Path) -> bool:
+    nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
+def _ledger(file: Path) -> Iterator[Item]:
+    if not file.exists():
+        yield Item("ledger", "ok", f"{file} (none yet)")
+        return
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=5)) as ledger:
+            told = str(ledger.execute("pragma integrity_check").fetchone()[0])
+    except sqlite3.Error as error:
+        told = str(error)
+    if told == "ok":
+        yield Item("ledger", "ok", str(file))
+    else:
+        yield Item(
+            "ledger", "bad", f"{file}: {told}", f"keep a copy and move it away: mv {file} {file}.broken"
+        )

@@ -1,0 +1,131 @@
+"""`route-agent init`: write down what a project already uses to judge itself."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from route_agent import trust
+from route_agent.cli.doctor import missing_program, printable
+from route_agent.discovery import Discovered, discover
+from route_agent.errors import RepositoryState, UsageError
+from route_agent.policy import POLICY_PATH, parse_policy
+from route_agent.repo.git import GitFailed, git, lines
+from route_agent.writing import policy_text, routing_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROUTING_PATH = "ROUTING.md"
+MAX_READ_BYTES = 1024 * 1024
+
+
+def init(directory: Path, *, routing_md: bool, force: bool) -> None:
+    """Find the project's checks, write its policy, trust what was written, and say what comes next.
+
+    Args:
+        directory: anywhere in the checkout.
+        routing_md: whether a ROUTING.md is written too.
+        force: whether files that are there already may be replaced.
+
+    Raises:
+        RepositoryState: not in a checkout, or its files cannot be written.
+        UsageError: a file is there already.
+        ConfigError: the user's configuration file cannot take the trust entry.
+    """
+    root = _root(directory)
+    paths = (POLICY_PATH, ROUTING_PATH) if routing_md else (POLICY_PATH,)
+    _refuse(root, paths, force=force)
+    discovered = _discovered(root)
+    text = policy_text(discovered)
+    policy = parse_policy(text, POLICY_PATH)
+    trust.record(root, text.encode())
+    _write(root / POLICY_PATH, text)
+    if routing_md:
+        _write(root / ROUTING_PATH, routing_text(policy, POLICY_PATH))
+    _show(root, discovered, paths)
+
+
+def _root(directory: Path) -> Path:
+    try:
+        told = git("rev-parse", "--show-toplevel", cwd=directory)
+    except GitFailed as error:
+        hint = "run it in a checkout, or pass -C DIR"
+        if "not a git repository" in error.stderr:
+            raise RepositoryState(f"{directory} is not in a git repository", hint=hint) from error
+        raise RepositoryState(f"git cannot read {directory}: {error.stderr}", hint=hint) from error
+    return Path(os.fsdecode(told.removesuffix(b"\n")))
+
+
+def _refuse(root: Path, paths: Sequence[str], *, force: bool) -> None:
+    folder = (root / POLICY_PATH).parent
+    if folder.is_symlink() or (os.path.lexists(folder) and not folder.is_dir()):
+        raise UsageError(f"{folder} is not a folder of this repository", hint="move it away")
+    for path in paths:
+        if (root / path).is_dir():
+            raise UsageError(f"{path} is a folder", hint="move it away")
+        if os.path.lexists(root / path) and not force:
+            raise UsageError(f"{path} is there already", hint="replace it with --force")
+
+
+def _discovered(root: Path) -> Discovered:
+    """What the working tree tells, files that were not added yet included."""
+    paths = lines(git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=root))
+
+    def read(path: str) -> str | None:
+        file = root / path
+        try:
+            if not file.is_file() or file.stat().st_size > MAX_READ_BYTES:
+                return None
+            return file.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    return discover(read, list(dict.fromkeys(paths)))
+
+
+def _write(file: Path, text: str) -> None:
+    """Replace a file at once; a link in its place is replaced and not followed."""
+    try:
+        file.parent.mkdir(exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+        candidate = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+                stream.write(text)
+            candidate.chmod(0o644)
+            candidate.replace(file)
+        finally:
+            candidate.unlink(missing_ok=True)
+    except OSError as error:
+        raise RepositoryState(f"cannot write {file}: {error.strerror}") from error
+
+
+def _show(root: Path, discovered: Discovered, paths: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for line in _report(root, discovered, paths):
+        console.print(Text(printable(line)))
+
+
+def _report(root: Path, discovered: Discovered, paths: Sequence[str]) -> list[str]:
+    told: list[str] = []
+    names = {check.name for check in discovered.checks}
+    for check in discovered.checks:
+        told.append(f"check  {check.name}: {' '.join(check.run)}   ({discovered.origin(check.name)})")
+        if missing := missing_program(check.run, root, os.environ):
+            told.append(f"       cannot run here yet: {missing}")
+    told += [f"fixer  {' '.join(command)}" for command in discovered.fixers]
+    told += [f"note   {note}" for note in discovered.notes if note.partition(": ")[0] not in names]
+    if not discovered.checks:
+        told.append("No checks were found: without one no patch can be proved.")
+        told.append(f"Name the command that runs your tests in {POLICY_PATH}; an example stands in it.")
+    told += [f"wrote  {path}" for path in paths]
+    told.append("")
+    told.append(f"next   git add {' '.join(paths)} && git commit -m 'Add a routing policy'")
+    told.append('       route-agent explain --task "what you want done"')
+    return told
