@@ -1,0 +1,69 @@
+"""The demo runs from a checkout, and cannot pass without the patches in its recorded replies."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SCENES = ROOT / "examples" / "sync-worker" / "scenes"
+
+
+def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (sys.executable, str(ROOT / "scripts" / "demo.py"), *options),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def scenes_without_the_patch_of(lane: str, scene: str, folder: Path) -> Path:
+    """A copy of one scene in which a reply keeps its words and loses its fenced patch."""
+    copy = folder / "scenes"
+    shutil.copytree(SCENES / scene, copy / scene)
+    for shared in SCENES.glob("*.patch"):
+        shutil.copy(shared, copy)
+    replies = copy / scene / "replies.yaml"
+    recorded = yaml.safe_load(replies.read_text("utf-8"))
+    (reply,) = [reply for reply in recorded["replies"] if reply["lane"] == lane]
+    reply["reply"], removed = re.subn(
+        r"^```\w+\n.*?^```\n", "", reply["reply"], flags=re.DOTALL | re.MULTILINE
+    )
+    assert removed == 1
+    replies.write_text(yaml.safe_dump(recorded), "utf-8")
+    return copy
+
+
+def test_the_demo_shows_a_fixer_at_no_cost_an_escalation_and_an_auth_change() -> None:
+    demo = run_demo()
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert demo.stdout.rstrip().endswith("demo: 3 scenes ended as they should; no repository was touched")
+    lint, leak, auth = re.split(r"^── ", demo.stdout, flags=re.MULTILINE)[1:]
+    assert re.search(r"selected_lane: fixer", lint)
+    assert re.search(r"selected_lane: fast", leak)
+    assert "test_the_success_of_one_job_leaves_the_backoff_of_another_alone" in leak
+    assert re.search(r"selected_lane: strong", auth)
+
+
+@pytest.mark.parametrize(
+    ("lane", "scene", "complaint"),
+    [
+        ("fast", "2-retry-leak", "attempts should be"),
+        ("strong", "2-retry-leak", "exit_code should be 0, is 1"),
+    ],
+)
+def test_the_demo_fails_when_a_recorded_reply_loses_its_patch(
+    lane: str, scene: str, complaint: str, tmp_path: Path
+) -> None:
+    demo = run_demo("--scenes", str(scenes_without_the_patch_of(lane, scene, tmp_path)))
+    assert demo.returncode == 1
+    assert f"demo: FAILED {scene}: " in demo.stderr
+    assert complaint in demo.stderr
