@@ -22,7 +22,7 @@ MAX_SYMBOLS = 20
 
 _PATH = re.compile(
     r"(?<![\w/.-])(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}(?![\w/])"  # with a suffix
-    r"|(?<![\w/.-])(?:[\w.@+-]+/)+[\w.@+-]+"  # with a folder
+    r"|(?<![\w/.-])(?:[\w.@+-]+/)+[\w.@+-]*"  # with a folder
 )
 _SYMBOL = re.compile(
     r"\b(?:class|function|method|def|struct|interface|enum)\s+`?([A-Za-z_]\w{2,})"
@@ -85,8 +85,10 @@ def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def named_symbols(text: str) -> tuple[str, ...]:
-    """Names of classes and functions that the text mentions, in their order."""
-    found = (next(group for group in match.groups() if group) for match in _SYMBOL.finditer(text))
+    """Names of classes and functions that the text mentions, in their order; a file's name is none."""
+    found = (
+        next(group for group in match.groups() if group) for match in _SYMBOL.finditer(_PATH.sub(" ", text))
+    )
     return tuple(dict.fromkeys(found))[:MAX_SYMBOLS]
 
 

@@ -100,7 +100,7 @@ class Climb:
             return Verdict.PROVIDER, attempts[-1].reason
         if len(attempts) == self.policy.limits.max_attempts < len(self.decision.ladder):
             return Verdict.LIMIT, f"{len(attempts)} attempts are the limit. Raise it: --max-attempts"
-        return Verdict.NOT_PROVED, f"not proved: {attempts[-1].reason}"
+        return Verdict.NOT_PROVED, attempts[-1].reason
 
     def _try(self, lane: Lane, tried: Sequence[Attempt]) -> Attempt:
         """One lane's attempt: propose, fit, prove. What fails becomes the attempt's failure class."""

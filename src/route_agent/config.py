@@ -1,6 +1,6 @@
 """The user's own file: providers and addresses, key names, rates, trust. Never read from a repository.
 
-An organisation's file lies beneath it and is overridden section by section.
+An organisation's file lies beneath it: providers and rates of the same name are overridden, trust adds up.
 """
 
 from __future__ import annotations
@@ -121,7 +121,12 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
             raise ConfigError(str(error), hint="route-agent config path") from error
         for section, value in document.data.items():
             known = merged.get(section)
-            merged[section] = known | value if isinstance(known, dict) else value
+            if isinstance(known, dict):
+                merged[section] = known | value
+            elif isinstance(known, list):
+                merged[section] = known + value
+            else:
+                merged[section] = value
     return Config.model_validate(merged)
 
 

@@ -159,22 +159,20 @@ def _test_flips(now: CheckRun, flips: list[str]) -> list[str]:
 
 
 def _for(now: CheckRun, flips: list[str], pre_existing: list[str]) -> Evidence:
-    ran = [result for result in now.results if result.outcome is not Outcome.NOT_RUN]
+    passed = [result for result in now.results if result.passed]
     tested = [
-        result for result in ran if result.kind is CheckKind.TEST and (result.green or result.tests is None)
+        result
+        for result in now.results
+        if result.kind is CheckKind.TEST and (result.green or (result.passed and result.tests is None))
     ]
+    found, reason = Grade.NONE, "no check passed"
     if flips:
-        shown = ", ".join(flips[:_SHOWN])
-        return Evidence(
-            now, Grade.DISCRIMINATING, None, (f"{shown} red at start, green now",), tuple(pre_existing)
-        )
-    if tested:
+        found, reason = Grade.DISCRIMINATING, f"{', '.join(flips[:_SHOWN])} red at start, green now"
+    elif tested:
         count = sum(len(result.green) for result in tested)
         counted = f"{count} tests" if count else "tests"
+        found = Grade.RAN
         reason = f"{counted} passed and nothing turned red; whether they execute the change is unknown"
-        return Evidence(now, Grade.RAN, None, (reason,), tuple(pre_existing))
-    if ran:
-        return Evidence(
-            now, Grade.STATIC, None, ("no test ran: only static checks passed",), tuple(pre_existing)
-        )
-    return Evidence(now, Grade.NONE, None, ("no check passed",), tuple(pre_existing))
+    elif passed:
+        found, reason = Grade.STATIC, "no test ran: only static checks passed"
+    return Evidence(now, found, None, (reason,), tuple(pre_existing))

@@ -25,6 +25,11 @@ def state_dir() -> Path:
     return Path(platformdirs.user_state_dir(APP))
 
 
+def ledger_file() -> Path:
+    """The one ledger of this user."""
+    return state_dir() / "ledger.sqlite3"
+
+
 def repository_key(git_dir: Path) -> str:
     """A folder name for one repository: readable, and unique by its resolved path."""
     resolved = git_dir.resolve()

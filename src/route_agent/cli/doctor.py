@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo
 
 SCHEMA = 1
-OLDEST_GIT = (2, 30)
+OLDEST_GIT = (2, 31)
 LEDGER_NAME = "ledger.sqlite3"
 PROBE_SECONDS = 20.0
 

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from route_agent.cli.edge import plain_errors, print_json, stdout
+from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.progress import shown
 from route_agent.config import load_config
 from route_agent.gate import judge
@@ -33,5 +33,5 @@ def gate(directory: Path, base: str, head: str, policy: str, *, as_json: bool) -
         else:
             from route_agent.report.terminal import render_gate
 
-            stdout().print(render_gate(judged))
+            print_lines(render_gate(judged))
         sys.exit(judged.verdict.exit_code)

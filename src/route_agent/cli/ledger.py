@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _open() -> Ledger:
-    return Ledger(places.state_dir() / "ledger.sqlite3")
+    return Ledger(places.ledger_file())
 
 
 def show(run_id: str, *, as_json: bool, verbose: bool) -> None:

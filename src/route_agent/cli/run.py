@@ -80,7 +80,7 @@ def _run(arguments: Arguments) -> Run:
         dry_run=arguments.dry_run,
         replies=replies,
     )
-    ledger = Ledger(places.state_dir() / "ledger.sqlite3")
+    ledger = Ledger(places.ledger_file())
     with (
         shown(quiet=arguments.as_json) as on,
         opened(arguments.directory, config, base=arguments.base, policy=arguments.policy) as ground,

@@ -90,7 +90,7 @@ def git(
     except FileNotFoundError as error:
         if not cwd.is_dir():
             raise RepositoryState(f"{cwd} is not a folder") from error
-        raise EnvironmentBroken("git is not installed", hint="install git 2.30 or newer") from error
+        raise EnvironmentBroken("git is not installed", hint="install git 2.31 or newer") from error
     except NotADirectoryError as error:
         raise RepositoryState(f"{cwd} is not a folder") from error
     if done.returncode:

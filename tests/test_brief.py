@@ -1,0 +1,70 @@
+"""What is read out of a task's text."""
+
+from __future__ import annotations
+
+import pytest
+
+from route_agent.brief import clean, named_paths, named_symbols, task_class, words_found
+from route_agent.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  \n\t ", "\u200b\u200b", b"", b"\xff\xfe", b"a\0b", b"x" * 70_000, "x" * 70_000]
+)
+def test_what_is_no_task_is_refused_plainly(text: str | bytes) -> None:
+    with pytest.raises(UsageError) as caught:
+        clean(text)
+    assert "the task is" in caught.value.what
+
+
+def test_invisible_characters_do_not_hide_a_word() -> None:
+    text = clean("change the pass\u200bword\u202e form\x1b[31m")
+
+    assert words_found(text, ["password"]) == ("password",)
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("fix sync/worker.py", ("src/sync/worker.py",)),
+        ("fix worker.py.", ("src/sync/worker.py", "other/worker.py")),
+        ("see `src/sync/worker.py:12`", ("src/sync/worker.py",)),
+        ("the auth/ folder", ("auth/a.py",)),
+        ("a worker", ()),
+        ("../../etc/passwd and /etc/passwd", ()),
+        ("version 3.11", ()),
+    ],
+)
+def test_files_that_a_text_names_must_exist(text: str, found: tuple[str, ...]) -> None:
+    paths = ["src/sync/worker.py", "other/worker.py", "auth/a.py", "myworker.py"]
+
+    assert named_paths(text, paths) == found
+
+
+def test_symbols_are_names_of_code_and_not_words() -> None:
+    text = "Add a class RetryPolicy with reset_backoff and call close() in `worker`, not more"
+
+    assert named_symbols(text) == ("RetryPolicy", "reset_backoff", "close", "worker")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fix the lint errors in report.py", "lint"),
+        ("fix ruff: unused import", "lint"),
+        ("reformat the package", "format"),
+        ("fix a typo in the README", "docs"),
+        ("add tests for the parser", "tests"),
+        ("fix the mypy error in store.py", "types"),
+        ("fix retry leak in sync worker", "bug"),
+        ("fix the crash when linting", "bug"),
+        ("implement an export command, with docs", "feature"),
+        ("add an export command", "feature"),
+        ("refactor the store and fix its lint errors", "refactor"),
+        ("rename fetch to load", "rename"),
+        ("make it faster", "other"),
+    ],
+)
+def test_a_text_that_fits_several_classes_is_the_most_demanding(text: str, expected: str) -> None:
+    assert task_class(text) == expected

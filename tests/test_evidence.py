@@ -1,0 +1,158 @@
+"""What results prove, and what they do not."""
+
+from __future__ import annotations
+
+from route_agent.evidence import broken_environment, grade, reachable, targets
+from route_agent.records.checks import (
+    CheckKind,
+    CheckResult,
+    CheckRun,
+    Isolation,
+    IsolationLevel,
+    Outcome,
+)
+from route_agent.records.grades import Failure, Grade
+from route_agent.records.runs import Evidence
+
+NOWHERE = Isolation(IsolationLevel.NONE)
+
+
+def suite(green: str = "", red: str = "", skipped: str = "", *, reason: str = "") -> CheckResult:
+    """A test check with ids, from words."""
+    ids = dict.fromkeys(green.split(), "passed") | dict.fromkeys(red.split(), "failed")
+    ids |= dict.fromkeys(skipped.split(), "skipped")
+    outcome = Outcome.FAILED if red or reason else Outcome.PASSED
+    return CheckResult("pytest", CheckKind.TEST, outcome, reason, tests=ids)
+
+
+def check(name: str, outcome: Outcome, kind: CheckKind = CheckKind.LINT, reason: str = "") -> CheckResult:
+    return CheckResult(name, kind, outcome, reason)
+
+
+def run(*results: CheckResult) -> CheckRun:
+    return CheckRun("tree", results, NOWHERE)
+
+
+def judged(before: CheckRun, after: CheckRun, *wanted: str) -> Evidence:
+    return grade(before, after, frozenset(wanted))
+
+
+GREEN, RED = Outcome.PASSED, Outcome.FAILED
+
+
+def test_green_before_and_after_is_only_ran() -> None:
+    found = judged(run(suite("a b")), run(suite("a b")))
+
+    assert (found.grade, found.failure) == (Grade.RAN, None)
+    assert "whether they execute the change is unknown" in found.reasons[0]
+
+
+def test_red_at_start_and_green_now_is_discriminating() -> None:
+    found = judged(run(suite("a", "b")), run(suite("a b")), "pytest::b")
+
+    assert found.grade is Grade.DISCRIMINATING
+    assert found.reasons == ("pytest::b red at start, green now",)
+
+
+def test_green_at_start_and_red_now_is_a_regression() -> None:
+    found = judged(run(suite("a b")), run(suite("a", "b")))
+
+    assert found.failure is Failure.REGRESSION
+    assert found.reasons == ("b green at start, red now",)
+
+
+def test_a_test_that_is_gone_or_skipped_now_is_a_regression() -> None:
+    for after in (suite("a"), suite("a", skipped="b")):
+        found = judged(run(suite("a b")), run(after))
+
+        assert found.failure is Failure.REGRESSION
+        assert found.reasons == ("b green at start, no longer runs",)
+
+
+def test_a_new_test_that_is_red_is_a_regression() -> None:
+    assert judged(run(suite("a")), run(suite("a", "mine"))).failure is Failure.REGRESSION
+
+
+def test_what_the_task_should_mend_and_is_still_red_fails_the_patch() -> None:
+    found = judged(run(suite("a", "b c")), run(suite("a b", "c")), "pytest::b", "pytest::c")
+
+    assert found.failure is Failure.STILL_FAILING
+    assert found.reasons == ("pytest::c was red at start and still is",)
+
+
+def test_what_was_red_and_is_nobodys_task_is_not_blamed_on_the_patch() -> None:
+    found = judged(run(suite("a", "old")), run(suite("a", "old")))
+
+    assert (found.grade, found.failure) == (Grade.RAN, None)
+    assert found.pre_existing == ("pytest::old",)
+
+
+def test_a_red_command_without_ids_is_never_excused_and_never_evidence() -> None:
+    before = run(CheckResult("unit", CheckKind.TEST, RED))
+    wanted = targets(before, "other", "sums", ())
+
+    assert wanted == {"unit::exit"}
+    assert grade(before, before, wanted).failure is Failure.STILL_FAILING
+    assert grade(before, before, frozenset()).grade is Grade.NONE
+
+
+def test_an_exit_code_that_fails_although_no_test_is_red_is_a_regression() -> None:
+    found = judged(run(suite("a")), run(suite("a", reason="exit code 0 but the session never ended")))
+
+    assert found.failure is Failure.REGRESSION
+
+
+def test_a_check_that_cannot_run_any_more_is_a_regression() -> None:
+    before = run(suite("a"), check("mypy", GREEN, CheckKind.TYPECHECK))
+    after = run(suite("a"), check("mypy", Outcome.NOT_RUN, CheckKind.TYPECHECK, "not found: mypy"))
+
+    assert judged(before, after).failure is Failure.REGRESSION
+
+
+def test_only_static_checks_is_static_and_none_is_none() -> None:
+    assert judged(run(check("ruff", GREEN)), run(check("ruff", GREEN))).grade is Grade.STATIC
+    assert judged(run(), run()).grade is Grade.NONE
+
+
+def test_a_lint_check_that_turns_green_proves_only_a_lint_task() -> None:
+    before, after = run(suite("a"), check("ruff", RED)), run(suite("a"), check("ruff", GREEN))
+
+    assert grade(before, after, targets(before, "lint", "fix lint", ())).grade is Grade.DISCRIMINATING
+    assert grade(before, after, targets(before, "bug", "fix leak", ())).grade is Grade.RAN
+
+
+def test_a_lint_task_whose_check_is_still_red_is_still_failing() -> None:
+    before = run(suite("a"), check("ruff", RED))
+
+    assert grade(before, before, targets(before, "lint", "x", ())).failure is Failure.STILL_FAILING
+
+
+def test_the_tests_that_belong_to_a_task_are_named_by_brief_or_file() -> None:
+    before = run(
+        suite("a", "tests/test_worker.py::test_reset tests/test_store.py::test_put[1] t/test_x.py::T::test_q")
+    )
+
+    assert targets(before, "bug", "the sync worker leaks", ()) == {"pytest::tests/test_worker.py::test_reset"}
+    assert targets(before, "bug", "it leaks", ["src/store.py"]) == {
+        "pytest::tests/test_store.py::test_put[1]"
+    }
+    assert targets(before, "bug", "mend test_q", ()) == {"pytest::t/test_x.py::T::test_q"}
+    assert targets(before, "bug", "it leaks", ["src/other.py"]) == set()
+
+
+def test_an_environment_in_which_nothing_can_be_proved_is_told_before_any_money_is_spent() -> None:
+    missing = check("mypy", Outcome.NOT_RUN, CheckKind.TYPECHECK, "not found: mypy")
+
+    assert broken_environment(run(suite("a"), missing)) == "mypy: not found: mypy"
+    assert broken_environment(run(check("unit", RED, CheckKind.TEST, "timeout after 3 s"))) != ""
+    assert broken_environment(run(suite(red="a b", reason="2 failed"))) != ""
+    assert broken_environment(run(suite("a", "b"))) == ""
+    nothing = check("pytest", Outcome.NOT_RUN, CheckKind.TEST, "no tests were collected")
+    assert broken_environment(run(nothing)) == ""
+
+
+def test_what_could_be_proved_at_all_is_known_from_the_baseline() -> None:
+    assert reachable(run(suite("a"))) is Grade.DISCRIMINATING
+    assert reachable(run(check("ruff", GREEN))) is Grade.STATIC
+    assert reachable(run(check("ruff", RED))) is Grade.DISCRIMINATING
+    assert reachable(run(check("pytest", Outcome.NOT_RUN, CheckKind.TEST, "no tests"))) is Grade.NONE
