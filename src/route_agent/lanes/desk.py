@@ -91,9 +91,8 @@ class Desk:
         try:
             reply = send(min(timeout_s, self.seconds_left))
         except ProviderError as error:
-            self._purse.fail(
-                reservation, CallState.FAILED, f"{error.kind}: {error}", time.monotonic() - began
-            )
+            state = CallState.LOST if error.maybe_billed else CallState.FAILED
+            self._purse.fail(reservation, state, f"{error.kind}: {error}", time.monotonic() - began)
             raise
         except BaseException as cause:
             # an interrupted request may still be billed: it stays charged at what was reserved

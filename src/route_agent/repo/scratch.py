@@ -60,6 +60,7 @@ class Slot:
             remove(self.tree)
             (self.folder / "index-scratch").unlink(missing_ok=True)
             self.trees.checkout(tree, self.tree)
+        _remove_what_git_overlooks(self.tree)
         return self.tree
 
 
@@ -145,6 +146,19 @@ def _has_grown(folder: Path) -> bool:
     # git's own estimate: objects are spread evenly over 256 folders, so one of them tells
     sample = folder / "git" / "objects" / "17"
     return sample.is_dir() and sum(1 for _ in sample.iterdir()) * 256 > MAX_LOOSE_OBJECTS
+
+
+def _remove_what_git_overlooks(tree: Path) -> None:
+    """A `.git` of the checks' own, and pipes, sockets and devices: cleaning leaves them lying."""
+    remove(tree / ".git")
+    folders = [str(tree)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif not entry.is_file(follow_symlinks=False) and not entry.is_symlink():
+                    os.unlink(entry.path)  # noqa: PTH108 - a Path for every file of a tree is slow
 
 
 def remove(folder: Path) -> None:

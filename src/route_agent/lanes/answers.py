@@ -1,0 +1,273 @@
+"""What a provider's answer means in our words: statuses, early stops, token counts. No network here.
+
+Everything read here was written by a provider, so nothing is taken on trust: a count may be missing or
+negative, a message may repeat the key or hold control characters.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from route_agent.errors import ProviderError
+from route_agent.records.lanes import Usage
+from route_agent.redaction import redact
+
+if TYPE_CHECKING:
+    from route_agent.config import Endpoint
+    from route_agent.records.lanes import ModelReply
+
+_MESSAGE_LETTERS = 300
+_SUMMARY_LETTERS = 200
+_SUMMARY = re.compile(r"^SUMMARY:[ \t]*(.*)$", re.MULTILINE)
+_MOST_TOKENS = 1_000_000_000
+
+# status -> our word for it, and whether the same request may succeed a little later
+_STATUSES: Mapping[int, tuple[str, bool]] = {
+    401: ("authentication", False),
+    402: ("quota", False),
+    403: ("permission", False),
+    404: ("not_found", False),
+    407: ("proxy", False),
+    408: ("timeout", True),
+    409: ("conflict", True),
+    413: ("request_too_large", False),
+    429: ("rate_limit", True),
+    503: ("overloaded", True),
+    504: ("timeout", True),
+    524: ("timeout", True),
+    529: ("overloaded", True),
+}
+
+# the providers' own words for an error that came without a status: in a stream, or inside a 200
+_STATUS_OF_WORD: Mapping[str, int] = {
+    "authentication_error": 401,
+    "invalid_api_key": 401,
+    "billing_error": 402,
+    "insufficient_quota": 402,
+    "permission_error": 403,
+    "model_not_found": 404,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "context_length_exceeded": 400,
+    "invalid_request_error": 400,
+    "rate_limit_error": 429,
+    "rate_limit_exceeded": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+_QUOTA_WORDS = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached"})
+_CONTEXT_PHRASES = ("context_length_exceeded", "prompt is too long", "context length", "context window")
+
+# how a reply may end early: why it cannot be used, and what a person can do
+_EARLY_STOPS: Mapping[str, tuple[str, str]] = {
+    "max_tokens": (
+        "stopped at the lane's limit of output tokens; a patch that was cut off is never used",
+        "raise max_output_tokens of the lane in the policy",
+    ),
+    "context_window": ("ran out of its context window", "lower max_context_tokens of the lane in the policy"),
+    "refusal": ("refused the task", ""),
+    "content_filter": ("was stopped by the provider's content filter", ""),
+    "error": ("stopped with an error that the provider does not name", ""),
+    "abort": ("was stopped by its server", ""),
+}
+
+
+def dig(value: Any, *path: str) -> Any:
+    """The attribute or entry at the end of the path, or None.
+
+    The SDKs do not check a 200: an object may lack any attribute that its type promises.
+    """
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+    return value
+
+
+def one_line(text: str, letters: int) -> str:
+    """The text on one line of at most so many letters, without control and direction characters."""
+    spaced = " ".join(text.split())
+    kept = "".join(letter for letter in spaced if unicodedata.category(letter)[0] != "C")
+    return kept if len(kept) <= letters else kept[: letters - 1] + "…"
+
+
+def name_of(value: Any) -> str | None:
+    """A name that the provider gave (model, request), fit for a report; None where it gave none."""
+    return one_line(value, 200) or None if isinstance(value, str) else None
+
+
+def storable(text: str) -> str:
+    """The text with lone surrogates replaced: JSON can carry them, files and the ledger cannot."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def scrubbed(endpoint: Endpoint, text: str) -> str:
+    """A provider's words for a person: short, on one line, without the key or any header we sent."""
+    sent = (endpoint.key, endpoint.key.strip(), *endpoint.provider.headers.values())
+    for value in sorted(sent, key=len, reverse=True):
+        if len(value) >= 8 or (value and value in (endpoint.key, endpoint.key.strip())):
+            text = text.replace(value, "[key]")
+    return one_line(redact(text), _MESSAGE_LETTERS)
+
+
+def failure(
+    endpoint: Endpoint,
+    model: str,
+    status: int,
+    *,
+    words: tuple[Any, ...] = (),
+    message: str = "",
+    headers: Mapping[str, str] | None = None,
+    begun: bool = False,
+) -> ProviderError:
+    """What an error answer means.
+
+    Args:
+        status: of the HTTP answer, or from `status_named` where the error came inside a 200.
+        words: the provider's own type and code.
+        message: the provider's own sentence.
+        headers: of the answer: when to come back, where it points to.
+        begun: whether part of a reply had already come.
+    """
+    headers = headers or {}
+    told = tuple(str(word) for word in words if word)
+    kind, retryable = _meaning(status, told, message)
+    if headers.get("x-should-retry") == "false":
+        retryable = False
+    if message.lstrip().startswith("<"):
+        message = "a web page"
+    if kind == "redirect":
+        message = f"pointed to {headers.get('location', 'no address')}; a key is never sent on"
+    label = f" ({told[0]})" if told and told[0] != str(status) else ""
+    sentence = f"{endpoint.name} answered {status}{label}" + (f": {message}" if message else "")
+    return ProviderError(
+        scrubbed(endpoint, sentence),
+        kind=kind,
+        retryable=retryable,
+        maybe_billed=begun or kind == "timeout",
+        retry_after=_seconds_to_wait(headers) if retryable else None,
+        hint=_hint(kind, endpoint, model),
+    )
+
+
+def status_named(*words: Any) -> int:
+    """The HTTP status that a provider's own code or type stands for; 500 where it says neither."""
+    for word in words:
+        text = str(word)
+        if len(text) == 3 and text.isdecimal() and 300 <= int(text) <= 599:
+            return int(text)
+        if text in _STATUS_OF_WORD:
+            return _STATUS_OF_WORD[text]
+    return 500
+
+
+def _meaning(status: int, words: tuple[str, ...], message: str) -> tuple[str, bool]:
+    if _QUOTA_WORDS & set(words):
+        return "quota", False  # no money does not pass by waiting, though some answer 429 to it
+    if status in (400, 413) and any(
+        phrase in text.lower() for phrase in _CONTEXT_PHRASES for text in (*words, message)
+    ):
+        return "context_window", False
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 300 <= status < 400:
+        return "redirect", False
+    return ("server_error", True) if status >= 500 else ("bad_request", False)
+
+
+def _hint(kind: str, endpoint: Endpoint, model: str) -> str:
+    key = endpoint.provider.key_env
+    return {
+        "authentication": (
+            f"check the key in {key}"
+            if key
+            else f"provider {endpoint.name} is set up without a key (key_env): route-agent config edit"
+        ),
+        "permission": f"may the key in {key} use {model}?" if key else f"who may use {model} there?",
+        "not_found": f'is "{model}" a model of {endpoint.name}, and base_url right? route-agent config show',
+        "quota": f"add credit for {'the key in ' + key if key else endpoint.name}, or choose another model",
+        "context_window": "lower max_context_tokens of the lane in the policy",
+        "request_too_large": "lower max_context_tokens of the lane in the policy",
+        "redirect": f"set base_url of provider {endpoint.name} to the final address: route-agent config edit",
+        "proxy": "the proxy of HTTPS_PROXY wants credentials",
+    }.get(kind, "")
+
+
+def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds asked for by `Retry-After` (a number or a date) or its finer form; None for nonsense."""
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            wait = float(milliseconds) / 1000
+        else:
+            wait = float(headers.get("retry-after", ""))
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(headers.get("retry-after", ""))
+        except ValueError:
+            return None
+        wait = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+    return wait if math.isfinite(wait) and wait >= 0 else None
+
+
+def usage_of(
+    text: str,
+    *,
+    input_total: Any,
+    output_total: Any,
+    cache_read: Any = None,
+    cache_write: Any = None,
+    reasoning: Any = None,
+    provider_cost_usd: Any = None,
+) -> Usage | None:
+    """The counts as a `Usage`, or None where they cannot be true: what is unknown is never counted as 0.
+
+    Args:
+        text: the reply, which took more than no tokens if there is one.
+    """
+    totals = (input_total, output_total)
+    parts = tuple(0 if part is None else part for part in (cache_read, cache_write, reasoning))
+    if not all(_is_count(value) for value in (*totals, *parts)):
+        return None
+    if input_total == 0 or (text and output_total == 0):
+        return None
+    return Usage(
+        input_total=input_total,
+        cache_read=parts[0],
+        cache_write=parts[1],
+        output_total=output_total,
+        reasoning=parts[2],
+        provider_cost_usd=float(provider_cost_usd) if _is_price(provider_cost_usd) else None,
+    )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+
+
+def _is_price(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def summary_in(reply: str) -> str:
+    """What the reply says of itself in its first line `SUMMARY: …`, fit for a report; empty without one."""
+    found = _SUMMARY.search(reply)
+    return one_line(found[1], _SUMMARY_LETTERS) if found else ""
+
+
+def require_whole(reply: ModelReply, model: str) -> None:
+    """Refuse a reply that is not the model's whole answer.
+
+    Called once the reply is recorded, since a reply that was cut short is paid for like any other.
+
+    Raises:
+        ProviderError: it stopped early, was refused or is empty; asking again would not help.
+    """
+    if early := _EARLY_STOPS.get(reply.stop):
+        why, hint = early
+        raise ProviderError(f"{model} {why}", kind=reply.stop, hint=hint)
+    if not reply.text.strip():
+        raise ProviderError(f"{model} sent an empty reply", kind="empty_reply")

@@ -1,0 +1,63 @@
+"""A lane without a model, at no cost: commands that edit the files, for what has one right answer."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from route_agent.errors import LimitReached, ProviderError
+from route_agent.policy import FIXER
+from route_agent.records.lanes import Proposal
+
+if TYPE_CHECKING:
+    from route_agent.lanes.desk import Desk, Workspace
+    from route_agent.policy import Argv, LaneSpec
+    from route_agent.records.lanes import Request
+
+
+class FixerLane:
+    """Runs a lane's commands in a scratch, one after the other; what they leave behind is the proposal."""
+
+    provider = FIXER
+    model = ""
+
+    def __init__(self, name: str, spec: LaneSpec) -> None:
+        self.name = name
+        self._spec = spec
+
+    def propose(self, request: Request, desk: Desk) -> Proposal:
+        """Run every command and return the tree.
+
+        An exit code above zero is no failure: fixers use it to say that findings remain.
+
+        Raises:
+            ProviderError: a command cannot start, or did not end by itself.
+            LimitReached: the run's deadline has passed.
+        """
+        with desk.workspace(request.start) as place:
+            for argv in self._spec.run:
+                self._run(argv, place, desk)
+            return Proposal(tree=place.tree(), summary=f"ran: {'; '.join(map(shlex.join, self._spec.run))}")
+
+    def _run(self, argv: Argv, place: Workspace, desk: Desk) -> None:
+        if desk.seconds_left <= 0:
+            raise LimitReached("the run's deadline has passed", hint="raise it: --timeout SECONDS")
+        seconds = min(self._spec.timeout_s, desk.seconds_left)
+        finished = place.run(argv, seconds)
+        shown = shlex.join(argv)
+        if not finished.started:
+            raise ProviderError(
+                f"lane {self.name} cannot run `{shown}`: {finished.reason}",
+                kind="fixer_missing",
+                hint=f"install {argv[0]} where the checks find it, or take it out of the lane's `run`",
+            )
+        if finished.timed_out:
+            # what it leaves behind may be half an edit
+            raise ProviderError(
+                f"lane {self.name}: `{shown}` did not end within {seconds:.3g} s",
+                kind="fixer_timeout",
+                hint="timeout_s of the lane in the policy is the longest wait",
+            )
+        if finished.exit_code is None or finished.exit_code > 128:
+            why = finished.reason or f"exit code {finished.exit_code}"
+            raise ProviderError(f"lane {self.name}: `{shown}` was killed: {why}", kind="fixer_killed")

@@ -1,0 +1,163 @@
+"""From a reply to edits, from an edit to its place, and what may not be changed at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from route_agent.errors import BadPatch, HostilePatch
+from route_agent.patch.fit import fit, touched_paths
+from route_agent.patch.formats import read_reply
+from route_agent.patch.guard import judge
+from route_agent.records.change import Change, Edit, FileChange
+
+FILE = b"import os\n\n\ndef a():\n    return 1\n\n\ndef b():\n    return 1\n"
+
+
+def patched(reply: str, **files: bytes) -> dict[str, bytes | None]:
+    edits = read_reply(reply)
+    known = {name.replace("__", "/").replace("_py", ".py"): data for name, data in files.items()}
+    return fit(edits, {path: data for path, data in known.items() if path in touched_paths(edits)})
+
+
+def refused(reply: str, **files: bytes) -> str:
+    with pytest.raises(BadPatch) as caught:
+        patched(reply, **files)
+    return str(caught.value)
+
+
+def diff(body: str, header: str = "@@ -4,2 +4,2 @@") -> str:
+    return f"Here it is:\n```diff\n--- a/m.py\n+++ b/m.py\n{header}\n{body}```\nDone.\n"
+
+
+def test_a_fenced_diff_lands_whatever_its_counts_say() -> None:
+    reply = diff(" def a():\n-    return 1\n+    return 2\n+    # two\n", header="@@ -99,7 +3,1 @@ whatever")
+
+    assert patched(reply, m_py=FILE)["m.py"] == FILE.replace(
+        b"a():\n    return 1", b"a():\n    return 2\n    # two"
+    )
+
+
+def test_a_search_and_replace_block_lands() -> None:
+    reply = "m.py\n```python\n<<<<<<< SEARCH\ndef b():\n    return 1\n=======\ndef b():\n    return 3\n>>>>>>> REPLACE\n```"
+
+    assert patched(reply, m_py=FILE)["m.py"] == FILE.replace(b"b():\n    return 1", b"b():\n    return 3")
+
+
+def test_a_new_file_and_a_deletion_land() -> None:
+    reply = "--- /dev/null\n+++ b/n.py\n@@ -0,0 +1,2 @@\n+x = 1\n+y = 2\n--- a/m.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-import os\n"
+
+    assert patched(reply, m_py=FILE) == {"n.py": b"x = 1\ny = 2\n", "m.py": None}
+
+
+def test_an_ambiguous_place_is_no_place_unless_the_line_number_fits_exactly() -> None:
+    body = "-    return 1\n+    return 2\n"
+
+    assert "2 places fit (lines 5, 9)" in refused(diff(body, "@@ @@"), m_py=FILE)
+    assert "2 places fit" in refused(diff(body, "@@ -6,1 +6,1 @@"), m_py=FILE)
+    assert patched(diff(body, "@@ -9 +9 @@"), m_py=FILE)["m.py"] == FILE[:-2] + b"2\n"
+
+
+def test_a_missing_place_says_what_stands_nearest() -> None:
+    message = refused(diff(" def a(x):\n-    return 11\n+    return 2\n"), m_py=FILE)
+
+    assert "m.py, hunk 1: its lines are nowhere in the file" in message
+    assert "line 4 reads 'def a():'" in message
+
+
+def test_all_files_or_none() -> None:
+    reply = (
+        diff(" def a():\n-    return 1\n+    return 2\n") + "\n--- a/n.py\n+++ b/n.py\n@@ -1 +1 @@\n-x\n+y\n"
+    )
+
+    assert "n.py does not exist at start" in refused(reply, m_py=FILE)
+
+
+def test_bytes_outside_the_edit_survive() -> None:
+    windows = FILE.replace(b"\n", b"\r\n")
+    latin = b"# caf\xe9\n" + FILE.rstrip(b"\n")
+    reply = diff(" def a():\n-    return 1\n+    return 2\n")
+
+    assert patched(reply, m_py=windows)["m.py"] == windows.replace(
+        b"a():\r\n    return 1", b"a():\r\n    return 2"
+    )
+    assert patched(reply, m_py=latin)["m.py"] == latin.replace(b"a():\n    return 1", b"a():\n    return 2")
+
+
+def test_context_with_other_trailing_space_lands_and_keeps_the_files_own() -> None:
+    spaced = FILE.replace(b"def a():\n", b"def a():  \n")
+
+    assert patched(diff(" def a():\n-    return 1\n+    return 2\n"), m_py=spaced)["m.py"] == spaced.replace(
+        b"a():  \n    return 1", b"a():  \n    return 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        ("I cannot do that.", "holds no patch"),
+        ("", "holds no patch"),
+        ("m.py\n<<<<<<< SEARCH\nimport os\n", "has no end"),
+        ("<<<<<<< SEARCH\nimport os\n=======\nx\n>>>>>>> REPLACE\n", "no file path above"),
+        (diff(" def a():\n     return 1\n"), "it changes nothing"),
+        ("--- a/m.py\n+++ b/m.py\n", "has no hunks"),
+        (diff("-import os\n+KEY = '[redacted:aws-key-id]'\n"), "placeholder"),
+        ("--- /dev/null\n+++ b/m.py\n@@ -0,0 +1 @@\n+x\n", "exists already"),
+        ("--- a/gone.py\n+++ b/gone.py\n@@ -1 +1 @@\n-a\n+b\n", "does not exist at start"),
+        (diff("-import os\n+import sys\n").replace("m.py", "bin.py"), "binary"),
+    ],
+)
+def test_what_is_no_patch_is_refused_in_words_that_help(reply: str, told: str) -> None:
+    assert told in refused(reply, m_py=FILE, bin_py=b"\0\1")
+
+
+PIECES = st.sampled_from(
+    ["--- a/m.py\n", "+++ b/m.py\n", "@@ -1 +1 @@\n", "@@", "-import os\n", "+x\n", " \n", "```\n", "m.py\n",
+     "<<<<<<< SEARCH\n", "=======\n", ">>>>>>> REPLACE\n", "\\ No newline at end of file\n", "--- /dev/null\n"]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES | st.text(max_size=12), max_size=14).map("".join))
+@example("--- a/m.py\n+++ b/m.py\n@@")
+@example("\ud800")
+def test_any_text_gives_edits_or_a_plain_refusal(reply: str) -> None:
+    try:
+        edits = read_reply(reply)
+        fit(edits, {path: FILE for path in touched_paths(edits) if path == "m.py"})
+    except (BadPatch, HostilePatch):
+        return
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../x", "/etc/passwd", "a/../../x", "a//b", "./x", ".git/config", ".GIT/hooks/x", "sub/.git/config", "git~1/x",
+     ".git./x", ".git /x", ".git::$INDEX_ALLOCATION/x", ".g\u200cit/config", "..\\x", "C:/x", "a\nb", "a\x1b[31m",
+     "a\u202eb", ".gitmodules", "x/" * 60 + "y", "n" * 300],
+)  # fmt: skip
+def test_a_name_that_leaves_the_tree_or_deceives_is_hostile(path: str) -> None:
+    with pytest.raises(HostilePatch, match="Nothing was applied"):
+        judge(Change("a", "b", (FileChange(path, "000000", "100644", "0", "1", 1, 0),)), {})
+    with pytest.raises(HostilePatch, match="Nothing was applied"):
+        touched_paths((Edit(path, content="x"),))
+
+
+@pytest.mark.parametrize(
+    ("file", "links", "told"),
+    [
+        (FileChange("l", "000000", "120000", "0", "1"), {"l": "/etc"}, "link that leaves"),
+        (FileChange("a/l", "000000", "120000", "0", "1"), {"a/l": "../../x"}, "link that leaves"),
+        (FileChange("s", "000000", "160000", "0", "1"), {}, "submodule"),
+        (FileChange("s", "160000", "000000", "0", "1"), {}, "submodule"),
+        (FileChange("x", "100644", "100666", "0", "1"), {}, "file mode 100666"),
+        (FileChange("x", "100644", "100644", "0", "1", None, None), {}, "binary"),
+        (FileChange("x", "100644", "100644", "0", "1", 60_000, 0), {}, "too large"),
+    ],
+)
+def test_what_a_tree_may_not_hold_is_hostile(file: FileChange, links: dict[str, str], told: str) -> None:
+    with pytest.raises(HostilePatch, match=told):
+        judge(Change("a", "b", (file,)), links)
+
+
+def test_a_link_inside_the_tree_is_fine() -> None:
+    judge(Change("a", "b", (FileChange("a/l", "000000", "120000", "0", "1"),)), {"a/l": "../b/c"})
