@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+TYPER = "import typer; a = typer.Typer(); a.command()(lambda: None); a()"
 LIMITS = {"--help": 10.0, "explain": 20.0}
 
 
@@ -32,7 +33,7 @@ def main() -> None:
         "pass": [sys.executable, "-c", "pass"],
         "--help": [program, "--help"],
         "explain": [program, "explain", "--task", "fix retry leak in sync worker"],
-        "typer alone": [sys.executable, "-c", "import typer; a = typer.Typer(); a.command()(lambda: None); a()"],
+        "typer alone": [sys.executable, "-c", TYPER],
     }
     for argv in commands.values():
         seconds(argv)

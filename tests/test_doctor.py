@@ -338,7 +338,7 @@ def test_an_old_git_is_bad(project: Project) -> None:
 
     item = project.item("git")
 
-    assert (item.status, item.detail) == ("bad", "2.20.1 is older than 2.30")
+    assert (item.status, item.detail) == ("bad", "2.20.1 is older than 2.31")
 
 
 def test_no_git_is_bad(project: Project) -> None:

@@ -78,13 +78,19 @@ class Config(Strict):
     trust: tuple[Trust, ...] = ()
 
 
+# built without validation: it is ours, and a quick look needs none of it
 BUILT_IN: Mapping[str, Provider] = {
-    "anthropic": Provider(
-        wire="anthropic", base_url="https://api.anthropic.com", key_env="ANTHROPIC_API_KEY"
-    ),
-    "openai": Provider(base_url="https://api.openai.com/v1", key_env="OPENAI_API_KEY"),
-    "openrouter": Provider(base_url="https://openrouter.ai/api/v1", key_env="OPENROUTER_API_KEY"),
-    "ollama": Provider(base_url="http://localhost:11434/v1", free=True),
+    name: Provider.model_construct(**facts)  # type: ignore[arg-type]
+    for name, facts in {
+        "anthropic": {
+            "wire": "anthropic",
+            "base_url": "https://api.anthropic.com",
+            "key_env": "ANTHROPIC_API_KEY",
+        },
+        "openai": {"base_url": "https://api.openai.com/v1", "key_env": "OPENAI_API_KEY"},
+        "openrouter": {"base_url": "https://openrouter.ai/api/v1", "key_env": "OPENROUTER_API_KEY"},
+        "ollama": {"base_url": "http://localhost:11434/v1", "free": True},
+    }.items()
 }
 
 
@@ -127,7 +133,7 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
                 merged[section] = known + value
             else:
                 merged[section] = value
-    return Config.model_validate(merged)
+    return Config.model_validate(merged) if merged else Config.model_construct()
 
 
 def provider_named(config: Config, name: str) -> Provider:

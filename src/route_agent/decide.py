@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from route_agent import brief as briefs
 from route_agent import risk as risks
 from route_agent import routing, trust
-from route_agent.discovery import discover
 from route_agent.errors import EnvironmentBroken, PolicyError, UsageError
 from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, parse_policy, presets
 from route_agent.repo.repository import Repository
@@ -37,7 +36,6 @@ class Opened:
         base: the trusted commit, from which policy and check definitions come.
         start: the tree that lanes edit.
         change: what start differs in from base.
-        paths: every path of the start tree.
         trusted: the checks whose exposures the user has allowed.
         notices: what a person should know about this ground.
     """
@@ -48,10 +46,13 @@ class Opened:
     base: str
     start: str
     change: Change
-    paths: tuple[str, ...]
     slot: Slot
     trusted: frozenset[str]
     notices: tuple[str, ...]
+
+    def paths(self) -> Iterator[str]:
+        """Every path of the start tree; git is asked when the first is wanted."""
+        yield from self.slot.trees.entries(self.start)
 
 
 @contextmanager
@@ -77,14 +78,16 @@ def opened(directory: Path, config: Config, *, base: str = "", policy: str = "")
         if snapshot.left_out:
             shown = ", ".join(snapshot.left_out[:3]) + (" …" if len(snapshot.left_out) > 3 else "")
             notices = (*notices, f"not in the start tree (secret, too large or a nested repository): {shown}")
+        base_tree = (
+            repository.head_tree if base_commit == repository.head else mine.trees.tree_of(base_commit)
+        )
         yield Opened(
             repository=repository,
             config=config,
             policy=named,
             base=base_commit,
             start=snapshot.tree,
-            change=mine.trees.change(mine.trees.tree_of(base_commit), snapshot.tree),
-            paths=tuple(mine.trees.entries(snapshot.tree)),
+            change=mine.trees.change(base_tree, snapshot.tree),
             slot=mine,
             trusted=trusted,
             notices=notices,
@@ -155,6 +158,7 @@ def _with_discovered(
     Raises:
         EnvironmentBroken: there are none: nothing could be proved.
     """
+    from route_agent.discovery import discover
     from route_agent.repo.git import git, lines
 
     def read(path: str) -> str | None:
@@ -193,7 +197,7 @@ def facts(ground: Opened, brief: str, baseline: CheckRun | None) -> risks.Facts:
     return risks.Facts(
         brief=brief,
         change=ground.change,
-        named=briefs.named_paths(brief, ground.paths),
+        named=briefs.named_paths(brief, ground.paths()),
         unknown_symbols=tuple(symbol for symbol in symbols if symbol not in known),
         failures=baseline.failures if baseline else None,
         failing=failing,

@@ -269,7 +269,8 @@ class _Library:
         trees = ground.slot.trees
         self._entries = trees.entries(ground.start)
         failing = sorted({test for result in baseline.failed for test in result.red})
-        order = context.candidates(known.brief, ground.paths, known.change.paths, known.named, failing)
+        self._paths = tuple(self._entries)
+        order = context.candidates(known.brief, self._paths, known.change.paths, known.named, failing)
         tests = [
             path
             for path in dict.fromkeys(test.partition("::")[0] for test in failing)
@@ -278,7 +279,7 @@ class _Library:
         imported = [
             path
             for data in trees.read({path: self._entries[path] for path in tests[:10]}).values()
-            for path in context.imported_by(data.decode("utf-8", "replace"), ground.paths)
+            for path in context.imported_by(data.decode("utf-8", "replace"), self._paths)
         ]
         self._order = list(dict.fromkeys([*known.named, *known.change.paths, *tests, *imported, *order]))
 
@@ -293,7 +294,7 @@ class _Library:
             self._known.brief,
             marker=secrets.token_hex(6),
             files=context.select(list(wanted), contents.get, spec.max_context_tokens * 3 // 4),
-            paths=context.listing([path for path in ground.paths if not is_secret_name(path)]),
+            paths=context.listing([path for path in self._paths if not is_secret_name(path)]),
             user_diff=diff,
             baseline=self._baseline,
             tried=tried,

@@ -34,11 +34,15 @@ class Cache:
 
     def get(self, tree: str) -> CheckRun | None:
         """The stored run, or None where there is none that can be read."""
+        try:
+            stored = self._file(tree).read_bytes()
+        except OSError:
+            return None
         from pydantic import TypeAdapter, ValidationError
 
         try:
-            return TypeAdapter(CheckRun).validate_json(self._file(tree).read_bytes())
-        except (OSError, ValidationError):
+            return TypeAdapter(CheckRun).validate_json(stored)
+        except ValidationError:
             return None
 
     def put(self, run: CheckRun) -> CheckRun:

@@ -146,6 +146,7 @@ def _repository(directory: Path) -> tuple[Item, Repository | None]:
     try:
         repository = Repository.open(directory)
         repository.refuse_if_under_way()
+        repository.untracked()
     except RouteError as error:
         return Item("repository", "bad", error.what, error.hint), repository
     where = f"{repository.root} at {repository.head[:10]}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from route_agent.checks.cache import latest
 from route_agent.cli.edge import plain_errors, print_json, print_lines
-from route_agent.cli.run import read_task, wish
+from route_agent.cli.inputs import read_task, wish
 from route_agent.config import load_config
 from route_agent.decide import decide, facts, opened
 from route_agent.globs import any_match

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from route_agent import places
-from route_agent.brief import MAX_BYTES, clean
 from route_agent.cli.edge import plain_errors, print_json, print_lines
+from route_agent.cli.inputs import read_task, wish
 from route_agent.cli.progress import shown
 from route_agent.config import load_config
-from route_agent.errors import UsageError
 from route_agent.repo.delivery import Wanted
-from route_agent.routing import Wish
 
 if TYPE_CHECKING:
     from route_agent.records.runs import Run
@@ -86,35 +84,3 @@ def _run(arguments: Arguments) -> Run:
         opened(arguments.directory, config, base=arguments.base, policy=arguments.policy) as ground,
     ):
         return run_task(ground, brief, options, ledger, on)
-
-
-def read_task(text: str | None, file: Path | None) -> str:
-    """The brief from --task, a file or standard input, cleaned.
-
-    Raises:
-        UsageError: two sources, none, or a text that cannot be used.
-    """
-    if text is not None and file is not None:
-        raise UsageError("--task and --task-file exclude each other")
-    if file is not None:
-        try:
-            with file.open("rb") as opened_file:
-                return clean(opened_file.read(MAX_BYTES + 1))
-        except OSError as error:
-            raise UsageError(f"{file}: {error.strerror}") from error
-    if text == "-":
-        return clean(sys.stdin.buffer.read(MAX_BYTES + 1))
-    if text is None:
-        raise UsageError("no task", hint='say what to do: --task "fix …"')
-    return clean(text)
-
-
-def wish(lane: str, only_lane: str, *, force: bool) -> Wish:
-    """The operator's choice of lane.
-
-    Raises:
-        UsageError: both options at once.
-    """
-    if lane and only_lane:
-        raise UsageError("--lane and --only-lane exclude each other")
-    return Wish(lane or only_lane, only=bool(only_lane), force=force)

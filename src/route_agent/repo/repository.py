@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ _UNDER_WAY = {
     "REVERT_HEAD": "a revert",
     "BISECT_LOG": "a bisect",
 }
+
+# how git lists an unmerged entry between plain names: mode, object, stage
+_UNMERGED = re.compile(r"[0-7]{6} [0-9a-f]{40,64} [123]\t")
 
 # settings that decide how files are read into trees; everything else of the user's is left behind
 _CARRIED = (
@@ -36,6 +40,7 @@ class Repository:
         common_dir: the folder that holds objects and refs.
         objects: the object store that scratches borrow from.
         head: the commit that HEAD names.
+        head_tree: that commit's tree.
         settings: the user's settings that decide how files become trees.
     """
 
@@ -44,6 +49,7 @@ class Repository:
     common_dir: Path
     objects: Path
     head: str
+    head_tree: str
     settings: dict[str, str]
 
     @classmethod
@@ -55,31 +61,18 @@ class Repository:
         """
         if not directory.is_dir():
             raise UsageError(f"{directory} is not a folder")
+        asked = (
+            "--absolute-git-dir", "--path-format=absolute", "--git-common-dir", "--git-path", "objects",
+            "--show-toplevel", "HEAD^{commit}", "HEAD^{tree}",
+        )  # fmt: skip
         try:
-            told = git(
-                "rev-parse", "--is-bare-repository", "--is-inside-work-tree", "--absolute-git-dir",
-                "--path-format=absolute", "--git-common-dir", "--git-path", "objects",
-                cwd=directory,
-            ).decode(errors="surrogateescape").splitlines()  # fmt: skip
+            told = git("rev-parse", *asked, cwd=directory).decode(errors="surrogateescape").splitlines()
         except GitFailed as error:
-            raise _explained(error, directory) from error
-        if len(told) != 5:
+            raise _why_not(error, directory) from error
+        if len(told) != 6:
             raise RepositoryState(f"{directory!s:.60}: a path with a line break in it is not supported")
-        if told[0] == "true":
-            raise RepositoryState(
-                f"{directory} is a bare repository: there are no files to judge", hint="run it in a checkout"
-            )
-        if told[1] != "true":
-            raise RepositoryState(f"{directory} lies inside a git folder", hint="run it in the checkout")
-        try:
-            root = git("rev-parse", "--show-toplevel", cwd=directory).decode(errors="surrogateescape")
-            head = git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", cwd=directory).decode().strip()
-        except GitFailed as error:
-            raise RepositoryState(
-                "this repository has no commits: there is nothing to compare with", hint="make a first commit"
-            ) from error
-        root_path = Path(root.removesuffix("\n"))
-        return cls(root_path, Path(told[2]), Path(told[3]), Path(told[4]), head, _settings(root_path))
+        git_dir, common_dir, objects, root = map(Path, told[:4])
+        return cls(root, git_dir, common_dir, objects, told[4], told[5], _settings(root))
 
     def refuse_if_under_way(self) -> None:
         """Refuse a tree in which a merge or the like is unfinished: no patch can be judged on it.
@@ -92,8 +85,6 @@ class Repository:
                 raise RepositoryState(
                     f"{operation} is under way in {self.root}", hint="finish or abort it, then run this again"
                 )
-        if git("ls-files", "--unmerged", "-z", cwd=self.root):
-            raise RepositoryState(f"{self.root} has unmerged files", hint="resolve them, then run this again")
 
     def commit(self, revision: str) -> str:
         """The commit id of a revision that a person or CI named.
@@ -133,18 +124,24 @@ class Repository:
         return (self.common_dir / "shallow").exists()
 
     def file_at(self, commit: str, path: str) -> bytes | None:
-        """A file's content in a commit, or None where it has no such regular file."""
-        listed = git("ls-tree", "-z", "--full-tree", commit, "--", path, cwd=self.root)
-        if not listed:
-            return None
-        mode, kind, identity = listed.split(b"\t")[0].decode().split()
-        if kind != "blob" or mode == "120000":
-            return None
-        return git("cat-file", "blob", identity, cwd=self.root)
+        """A file's content in a commit, or None where it has no such file."""
+        try:
+            return git("cat-file", "blob", f"{commit}:{path}", cwd=self.root)
+        except GitFailed as error:
+            if "does not exist in" in error.stderr or "exists on disk, but not in" in error.stderr:
+                return None
+            raise RepositoryState(f"{path} cannot be read at {commit[:10]}: {error.stderr}") from error
 
     def untracked(self) -> list[str]:
-        """Paths that git neither tracks nor ignores; a nested repository ends with a slash."""
-        return lines(git("ls-files", "--others", "--exclude-standard", "-z", cwd=self.root))
+        """Paths that git neither tracks nor ignores; a nested repository ends with a slash.
+
+        Raises:
+            RepositoryState: files are unmerged, so there is no one state to judge.
+        """
+        listed = lines(git("ls-files", "--unmerged", "--others", "--exclude-standard", "-z", cwd=self.root))
+        if any(_UNMERGED.match(entry) for entry in listed):
+            raise RepositoryState(f"{self.root} has unmerged files", hint="resolve them, then run this again")
+        return listed
 
 
 def _settings(root: Path) -> dict[str, str]:
@@ -156,7 +153,26 @@ def _settings(root: Path) -> dict[str, str]:
     return {name: value if separator else "true" for name, separator, value in pairs}
 
 
-def _explained(error: GitFailed, directory: Path) -> RepositoryState:
+def _why_not(error: GitFailed, directory: Path) -> RepositoryState:
+    """Ask again, one by one, what kind of place this is."""
+    try:
+        bare, inside = git(
+            "rev-parse", "--is-bare-repository", "--is-inside-work-tree", cwd=directory
+        ).decode().split()  # fmt: skip
+    except GitFailed:
+        return _no_repository(error, directory)
+    if bare == "true":
+        return RepositoryState(
+            f"{directory} is a bare repository: no files to judge", hint="run it in a checkout"
+        )
+    if inside != "true":
+        return RepositoryState(f"{directory} lies inside a git folder", hint="run it in the checkout")
+    return RepositoryState(
+        "this repository has no commits: there is nothing to compare with", hint="make a first commit"
+    )
+
+
+def _no_repository(error: GitFailed, directory: Path) -> RepositoryState:
     if "not a git repository" in error.stderr:
         return RepositoryState(
             f"{directory} is not in a git repository", hint="run it in a checkout, or pass -C DIR"
