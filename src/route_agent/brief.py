@@ -115,6 +115,7 @@ _NARROW = frozenset({"tests", "types", "lint", "format", "docs"})
 
 def task_class(text: str) -> TaskClass:
     """What kind of task the brief describes. It lowers nothing alone: the patch's files must confirm it."""
+    text = _PATH.sub(" ", text)  # "see tests/test_worker.py" is no wish for tests
     found = {name: set(words_found(text, words.split(", "))) for name, words in _CLASSES}
     narrow = [name for name in found if name in _NARROW and found[name]]
     for name, words in found.items():

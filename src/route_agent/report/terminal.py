@@ -82,11 +82,9 @@ def classifier(risk: Risk) -> str:
 
 def decision_lines(risk: Risk, decision: Decision) -> Iterator[tuple[str, str]]:
     """The score, the lane and why; then what is not tried and why."""
-    policy = f"policy {decision.policy_name}@{decision.policy_hash[:7]}"
-    why = "; ".join(decision.reasons)
-    yield f"risk_score: {risk.score}   selected_lane: {decision.lane} ({why})   {policy}", "bold"
-    if len(decision.ladder) > 1:
-        yield f"ladder    {' → '.join(decision.ladder)}", ""
+    yield f"risk_score: {risk.score}   selected_lane: {decision.lane} ({'; '.join(decision.reasons)})", "bold"
+    ladder = f"   ladder {' → '.join(decision.ladder)}" if len(decision.ladder) > 1 else ""
+    yield f"policy    {decision.policy_name}@{decision.policy_hash[:7]}{ladder}", ""
     for skipped in decision.skipped:
         yield f"note      {skipped}", "yellow"
 
