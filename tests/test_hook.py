@@ -85,7 +85,7 @@ def test_a_push_that_passes_goes_on_and_its_report_is_shown(clone: Clone) -> Non
     assert done.exit_code == 0, done.stderr
     assert clone.has("main") == head
     assert "unit passed" in done.stderr
-    assert "result    accepted at ran" in done.stderr
+    assert "result    passed at ran" in done.stderr
     assert "isolation: " in done.stderr
 
 

@@ -31,15 +31,19 @@ def purse(ledger: Ledger, run: str = "r1", max_usd: float = 1.0, per_day_usd: fl
     return Purse(ledger, run, PRICES, max_usd=max_usd, per_day_usd=per_day_usd)
 
 
-def run(run_id: str = "r1", **more: object) -> Run:
-    facts = {"repository": "/r", "brief": "b", "base": "1", "start": "2", "reason": ""} | more
+def run(run_id: str = "r1", *, brief: str = "b", replayed: bool = False) -> Run:
     return Run(
         id=run_id,
         started_at=now(),
+        repository="/r",
+        brief=brief,
+        base="1",
+        start="2",
         verdict=Verdict.NOT_PROVED,
+        reason="",
         isolation=Isolation(IsolationLevel.NONE),
-        **facts,
-    )  # type: ignore[arg-type]
+        replayed=replayed,
+    )
 
 
 def test_the_worst_case_is_set_aside_and_the_real_cost_settled(ledger: Ledger) -> None:
@@ -63,7 +67,7 @@ def test_the_worst_case_is_set_aside_and_the_real_cost_settled(ledger: Ledger) -
 def test_a_call_that_does_not_fit_is_refused_and_nothing_is_set_aside(
     ledger: Ledger, limits: dict[str, float], told: str
 ) -> None:
-    mine = purse(ledger, **limits)
+    mine = purse(ledger, max_usd=limits.get("max_usd", 1), per_day_usd=limits.get("per_day_usd", 10))
     mine.reserve("fast", "p", "m", PROMPT, 1000)
 
     with pytest.raises(LimitReached, match=told):

@@ -13,7 +13,7 @@ from route_agent import decide, risk, routing
 from route_agent.errors import RepositoryState
 from route_agent.proof import Prover
 from route_agent.records.events import Event, Step
-from route_agent.records.grades import Verdict
+from route_agent.records.grades import Grade, Verdict
 from route_agent.repo.git import GitFailed, git
 from route_agent.repo.scratch import slot
 from route_agent.sandbox.walls import best_walls
@@ -90,6 +90,8 @@ def judge(
             evidence = prover.prove(change, baseline, frozenset())
             verdict = Verdict.NOT_PROVED if evidence.failure else Verdict.ACCEPTED
             reason = "; ".join(evidence.reasons)
+            if not evidence.failure and evidence.grade is Grade.NONE:
+                reason = f"nothing got worse, and nothing was proved: {reason}"
     return Judgement(
         change, assessed, decision, verdict, reason, walls.isolation, time.monotonic() - began, notices,
         baseline, evidence,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import context, decide, evidence, places, prompt
 from route_agent.climb import Climb, within_reach
-from route_agent.config import prices
+from route_agent.config import prices, required_isolation
 from route_agent.errors import DeliveryRefused, EnvironmentBroken
 from route_agent.lanes.build import build_lanes
 from route_agent.lanes.desk import Desk, Workspace
@@ -78,7 +78,7 @@ class _TaskRun:
         self.on = on
         self.began = time.monotonic()
         self.policy = _limited(ground.policy.policy, options)
-        walls = best_walls(ground.repository.root, ground.config.least_isolation)
+        walls = best_walls(ground.repository.root, required_isolation(ground.config))
         self.prover = Prover(
             ground.slot,
             walls,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.progress import shown
-from route_agent.config import load_config
+from route_agent.config import load_config, required_isolation
 from route_agent.gate import judge
-from route_agent.records.checks import IsolationLevel
 from route_agent.repo.repository import Repository
 
 if TYPE_CHECKING:
@@ -21,8 +19,7 @@ def gate(directory: Path, base: str, head: str, policy: str, *, as_json: bool) -
     """Judge `base`..`head` and exit with the verdict's code."""
     with plain_errors(as_json=as_json):
         config = load_config()
-        # in CI the change may be a stranger's: it does not run outside the walls
-        required = IsolationLevel.NAMESPACES if os.environ.get("CI") else config.least_isolation
+        required = required_isolation(config)
         repository = Repository.open(directory)
         with shown(quiet=as_json) as on:
             judged = judge(repository, config, base, head, required=required, on=on, policy=policy)

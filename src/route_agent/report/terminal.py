@@ -209,7 +209,10 @@ def render_gate(judged: Judgement) -> Lines:
             )
     grade = judged.evidence.grade.value if judged.evidence else "none"
     style = "bold red" if judged.verdict.exit_code else "bold green"
-    told.append((f"result    {judged.verdict.value} at {grade}: {judged.reason}", style))
+    ending = (
+        "not proved" if judged.verdict.exit_code else "passed" if grade == "none" else f"passed at {grade}"
+    )
+    told.append((f"result    {ending}: {judged.reason}", style))
     told.append((f"latency_seconds: {judged.seconds:.1f}", ""))
     told.append((f"isolation: {judged.isolation}", ""))
     return told
