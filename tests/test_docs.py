@@ -249,16 +249,14 @@ def test_a_faulty_command_line_prints_no_object(pit: Sandpit) -> None:
         assert (done.exit_code, done.stdout) == (2, "")
 
 
-def test_a_refused_delivery_ends_with_another_code_than_the_verdict_as_documented(
-    pit: Sandpit, tmp_path: Path
-) -> None:
+def test_a_refused_delivery_ends_with_six_and_keeps_the_verdict(pit: Sandpit, tmp_path: Path) -> None:
     pit.write("calc.py", ADD.replace("a - b", "a - b  # mine"))
     file = replies(tmp_path, ("fast", FIX.replace("return a - b", "return a - b  # mine")))
 
     done = pit.run("--task", "sums must be right", "--replay", str(file), "--commit", "--json")
 
     assert fits("run", done.json)
-    assert (done.exit_code, done.json["exit_code"]) == (6, 0)
+    assert (done.exit_code, done.json["exit_code"], done.json["verdict"]) == (6, 6, "accepted")
     assert done.json["delivered"].startswith("not delivered")
 
 
@@ -358,14 +356,15 @@ def test_every_example_is_read_and_what_is_shown_as_refused_is_refused(
             parse(example)
 
 
-def test_the_traps_of_partial_sections_are_as_described() -> None:
+def test_a_part_of_a_section_leaves_the_rest_of_it_as_it_is_built_in() -> None:
     routing, signal = list(blocks(page("docs/policy.md"), "yaml"))[:2]
+    built_in = parse_policy(presets()["default"].read_bytes(), "default")
 
-    bare = parse_policy(routing, "policy.yaml").routing
-    assert (bare.always_strong_if, bare.escalate_on) == ((), ())
-    unfindable = parse_policy(signal, "policy.yaml").signals["auth_code"]
-    assert (unfindable.paths, unfindable.words) == ((), ())
-    assert parse_policy(signal, "policy.yaml").signals["schema_change"].paths
+    part = parse_policy(routing, "policy.yaml").routing
+    assert part.fast_max_score == 5
+    assert part.always_strong_if == built_in.routing.always_strong_if
+    rule = parse_policy(signal, "policy.yaml").signals["auth_code"]
+    assert (rule.points, rule.paths) == (9, built_in.signals["auth_code"].paths)
 
 
 def test_what_is_said_to_stay_text_stays_text() -> None:

@@ -145,7 +145,8 @@ def test_an_environment_in_which_nothing_can_be_proved_is_told_before_any_money_
 
     assert broken_environment(run(suite("a"), missing)) == "mypy: not found: mypy"
     assert broken_environment(run(check("unit", RED, CheckKind.TEST, "timeout after 3 s"))) != ""
-    assert broken_environment(run(suite(red="a b", reason="2 failed"))) != ""
+    assert broken_environment(run(suite(red="a.py b.py", reason="2 failed"))) != ""
+    assert broken_environment(run(suite(red="a.py::t", reason="1 failed"))) == ""
     assert broken_environment(run(suite("a", "b"))) == ""
     nothing = check("pytest", Outcome.NOT_RUN, CheckKind.TEST, "no tests were collected")
     assert broken_environment(run(nothing)) == ""
@@ -156,3 +157,14 @@ def test_what_could_be_proved_at_all_is_known_from_the_baseline() -> None:
     assert reachable(run(check("ruff", GREEN))) is Grade.STATIC
     assert reachable(run(check("ruff", RED))) is Grade.DISCRIMINATING
     assert reachable(run(check("pytest", Outcome.NOT_RUN, CheckKind.TEST, "no tests"))) is Grade.NONE
+
+
+def test_a_patch_that_rewrites_the_test_that_should_judge_it_is_tampering() -> None:
+    before, after = run(suite("a", "t/test_w.py::test_b")), run(suite("a t/test_w.py::test_b"))
+    wanted = frozenset({"pytest::t/test_w.py::test_b"})
+
+    found = grade(before, after, wanted, rewritten=frozenset({"t/test_w.py"}))
+
+    assert found.failure is Failure.TAMPERED
+    assert "the patch rewrites the test that should judge it" in found.reasons[0]
+    assert grade(before, after, wanted, rewritten=frozenset({"w.py"})).grade is Grade.DISCRIMINATING

@@ -151,7 +151,10 @@ class Climb:
         return self._accept(attempt, found, change)
 
     def _accept(self, attempt: Attempt, found: Evidence, change: Change) -> Attempt:
-        bar = self.policy.bar(attempt.lane, routing.confirmed_class(self.decision.task_class, change))
+        claimed = self.decision.task_class
+        bar = self.policy.bar(attempt.lane, "other")
+        if routing.is_confirmed(claimed, change) or self.policy.bar(attempt.lane, claimed).rank > bar.rank:
+            bar = self.policy.bar(attempt.lane, claimed)
         if found.grade.reaches(bar):
             return replace(attempt, reason="; ".join(found.reasons))
         reason = f"graded {found.grade.value}, {attempt.lane} needs {bar.value}: {'; '.join(found.reasons)}"
@@ -167,7 +170,7 @@ def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision
         for lane, bar in bars.items()
         if lane not in kept
     )
-    return replace(decision, ladder=tuple(kept), skipped=skipped)
+    return replace(decision, lane=kept[0] if kept else decision.lane, ladder=tuple(kept), skipped=skipped)
 
 
 def _lowest_bar(policy: Policy, lane: str, task_class: TaskClass) -> Grade:

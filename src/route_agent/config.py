@@ -131,6 +131,8 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
                 merged[section] = known | value
             elif isinstance(known, list):
                 merged[section] = known + value
+            elif section == "least_isolation" and known == IsolationLevel.NAMESPACES.value:
+                continue  # what the organisation requires, nobody lowers
             else:
                 merged[section] = value
     return Config.model_validate(merged) if merged else Config.model_construct()

@@ -116,6 +116,8 @@ def policy_in_force(
                 f"{POLICY_PATH}: your change is not in force: commit it, or pass --policy {POLICY_PATH}"
             )
     policy = parse_policy(presets()["default"].read_bytes() if text is None else text, name)
+    if chosen and not policy.checks and (own := repository.file_at(base, POLICY_PATH)):
+        policy = policy.model_copy(update={"checks": parse_policy(own, POLICY_PATH).checks})
     if not policy.checks:
         policy, found = _with_discovered(policy, repository, base, own_models=text is not None)
         notices += found

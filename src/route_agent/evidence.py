@@ -34,8 +34,8 @@ def broken_environment(baseline: CheckRun) -> str:
             return f"{result.name}: {result.reason}"
         if result.outcome is Outcome.FAILED and result.reason.startswith(TIMEOUT):
             return f"{result.name}: {result.reason} at start"
-        if result.outcome is Outcome.FAILED and result.tests is not None and not result.green:
-            return f"{result.name}: every test is red at start ({result.reason})"
+        if result.tests and all("::" not in test for test in result.red) and not result.green:
+            return f"{result.name}: no test module can be imported at start ({result.reason})"
     return ""
 
 
@@ -88,13 +88,16 @@ def _belongs(test: str, stems: set[str]) -> bool:
     return stem in stems or stem.removeprefix("test_").removesuffix("_test") in stems
 
 
-def grade(baseline: CheckRun, now: CheckRun, wanted: frozenset[str]) -> Evidence:
+def grade(
+    baseline: CheckRun, now: CheckRun, wanted: frozenset[str], *, rewritten: frozenset[str] = frozenset()
+) -> Evidence:
     """Compare the patched tree's results with those at start.
 
     Args:
         baseline: the checks at start.
         now: the same checks on the patched tree.
         wanted: the ids of `targets`.
+        rewritten: test files of start that the patch changes: what turns green in them proves nothing.
 
     Returns:
         Evidence with its grade, or with the failure class that speaks against the patch.
@@ -112,8 +115,13 @@ def grade(baseline: CheckRun, now: CheckRun, wanted: frozenset[str]) -> Evidence
         pre_existing += same
         flips += better
     still = sorted(wanted & set(pre_existing))
+    judged_by = {name for name in flips if name.partition("::")[2].partition("::")[0] in rewritten}
+    flips = [name for name in flips if name not in judged_by]
     if regressions:
         return _against(now, Failure.REGRESSION, regressions, pre_existing)
+    if judged_by:
+        reasons = [f"the patch rewrites the test that should judge it: {name}" for name in sorted(judged_by)]
+        return _against(now, Failure.TAMPERED, reasons, pre_existing)
     if still:
         reasons = [f"{name} was red at start and still is" for name in still]
         return _against(

@@ -45,6 +45,7 @@ ESCALATION_WORDS: Mapping[Failure, EscalationWord] = {
     Failure.UNAPPLIABLE: "patch_rejected",
     Failure.REGRESSION: "failed_tests",
     Failure.STILL_FAILING: "failed_tests",
+    Failure.TAMPERED: "failed_tests",
     Failure.STALLED: "failed_tests",
     Failure.WEAK: "weak_evidence",
 }
@@ -199,7 +200,9 @@ def presets() -> dict[str, Path]:
 
 
 def parse_policy(text: str | bytes, where: str) -> Policy:
-    """Read a policy; sections that it leaves out come from the built-in default, signals one by one.
+    """Read a policy; what it leaves out comes from the built-in one, key by key.
+
+    `models` and `checks` are taken whole: a lane or a check that is not named is not there.
 
     Raises:
         PolicyError: names file, line and key, and the nearest valid key.
@@ -208,13 +211,33 @@ def parse_policy(text: str | bytes, where: str) -> Policy:
     defaults = _long_form(read(default.read_bytes(), default.name).data)
     try:
         document = read(text, where)
-        data = defaults | _long_form(document.data)
-        if isinstance(data["signals"], dict):
-            _refuse_unknown_signals(data["signals"], defaults["signals"], document, where)
-            data["signals"] = defaults["signals"] | data["signals"]
-        return validate(Policy, data, document, where)
+        given = _long_form(document.data)
+        if isinstance(given.get("signals"), dict):
+            _refuse_unknown_signals(given["signals"], defaults["signals"], document, where)
+        return validate(Policy, _with_defaults(given, defaults), document, where)
     except SchemaError as error:
         raise PolicyError(str(error), hint="docs/policy.md lists every key") from error
+
+
+def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """What is given, over the built-in policy.
+
+    A part of a section must not open what the rest of it would have kept shut: `routing` with one key still
+    has its always-strong conditions, a signal with other points still has its paths.
+    """
+    merged = defaults | given
+    for section in ("routing", "limits"):
+        if isinstance(part := given.get(section), dict):
+            merged[section] = defaults.get(section, {}) | part
+    if isinstance(signals := given.get("signals"), dict):
+        merged["signals"] = defaults["signals"] | {
+            name: defaults["signals"][name] | rule if isinstance(rule, dict) else rule
+            for name, rule in signals.items()
+        }
+    if isinstance(models := merged["models"], dict) and isinstance(bars := given.get("accept", {}), dict):
+        built_in = {lane: bar for lane, bar in defaults["accept"].items() if lane in models}
+        merged["accept"] = built_in | bars
+    return merged
 
 
 def _long_form(data: dict[str, Any]) -> dict[str, Any]:

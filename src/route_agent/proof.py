@@ -91,7 +91,8 @@ class Prover:
         run = self._run(change.new_tree, change.paths)
         if wrong := [it for it in run.results if it.reason.startswith("wrong code under test")]:
             raise EnvironmentBroken(f"{wrong[0].name}: {wrong[0].reason}", hint="route-agent doctor")
-        return evidence.grade(baseline, run, wanted)
+        rewritten = frozenset(file.path for file in change.files if not file.is_new)
+        return evidence.grade(baseline, run, wanted, rewritten=rewritten)
 
     def _run(self, tree: str, changed: tuple[str, ...] | None = None) -> CheckRun:
         self.slot.show(tree)

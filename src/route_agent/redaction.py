@@ -8,6 +8,7 @@ every hash.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _NAMES = re.compile(
     r"(^|/)("
@@ -57,6 +58,17 @@ def redact(text: str) -> str:
     for name, pattern in _SHAPES:
         text = pattern.sub(PLACEHOLDER.format(name), text)
     return text
+
+
+def redact_all(value: Any) -> Any:
+    """The same for every text inside plain data: a pattern must not run across the borders of its fields."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, list):
+        return [redact_all(item) for item in value]
+    if isinstance(value, dict):
+        return {key: redact_all(item) for key, item in value.items()}
+    return value
 
 
 def has_placeholder(text: str) -> bool:

@@ -139,18 +139,15 @@ def _fixer_for(policy: Policy, task_class: TaskClass, red_kinds: frozenset[Check
     )
 
 
-def confirmed_class(task_class: TaskClass, change: Change) -> TaskClass:
-    """The class whose bar applies, now that the touched files are known.
+def is_confirmed(task_class: TaskClass, change: Change) -> bool:
+    """Whether the touched files confirm what kind of task the brief describes.
 
-    The brief alone lowers nothing: `docs` and `tests` hold only where every touched file is of that kind.
-    The other classes with a lower bar are confirmed by a check of theirs that turns green, which is a
-    higher grade than any bar asks.
+    The brief alone lowers no bar: `docs` and `tests` hold only where every touched file is of that kind. The
+    other classes are never confirmed by files; a lint, format or type task is confirmed by its check, which
+    turns green and so proves more than any bar asks.
     """
-    if task_class == "docs" and all(any_match(path, _DOCS) for path in change.paths):
-        return "docs"
-    if task_class == "tests" and all(any_match(path, _TESTS) for path in change.paths):
-        return "tests"
-    return task_class if task_class in ("bug", "feature", "refactor", "rename") else "other"
+    kinds = {"docs": _DOCS, "tests": _TESTS}.get(task_class)
+    return kinds is not None and all(any_match(path, kinds) for path in change.paths)
 
 
 def is_test_path(path: str) -> bool:

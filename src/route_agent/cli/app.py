@@ -215,7 +215,7 @@ def shell_init(
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish")],
     directory: Directory = Path(),
 ) -> None:
-    """Print an alias per lane, for your shell's start file."""
+    """Print a command per lane, for your shell's start file."""
     from route_agent.cli.shell import shell_init as body
 
     body(shell, directory)

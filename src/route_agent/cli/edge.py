@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import RouteError
+from route_agent.redaction import redact_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,6 +37,8 @@ def plain_errors(*, as_json: bool = False) -> Iterator[None]:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         complain("interrupted", "")
+        if as_json:
+            print_json({"schema": 1, "error": "interrupted", "hint": "", "exit_code": INTERRUPTED})
         sys.exit(INTERRUPTED)
 
 
@@ -86,8 +89,8 @@ def stderr() -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One object, and nothing else, on standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not _speaks_utf8()) + os.linesep)
+    """One object, and nothing else, on standard output; secrets in it are redacted."""
+    sys.stdout.write(json.dumps(redact_all(value), indent=2, ensure_ascii=not _speaks_utf8()) + os.linesep)
 
 
 def _speaks_utf8() -> bool:

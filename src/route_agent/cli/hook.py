@@ -360,6 +360,7 @@ def _merge_base(repository: Repository, tip: str, head: str) -> str:
 
 def _judge(repository: Repository, config: Config, pushed: Range) -> int:
     """Judge one range, say how it ended, and return its exit code."""
+    from route_agent.config import required_isolation
     from route_agent.gate import judge
     from route_agent.report.terminal import render_gate
 
@@ -369,7 +370,8 @@ def _judge(repository: Repository, config: Config, pushed: Range) -> int:
         _say(f"{time.monotonic() - began:6.1f} s  {event.step.value}: {event.text}", "dim")
 
     try:
-        judged = judge(repository, config, pushed.base, pushed.head, required=config.least_isolation, on=tell)
+        required = required_isolation(config)
+        judged = judge(repository, config, pushed.base, pushed.head, required=required, on=tell)
     except RouteError as error:
         return _complain(error)
     print_lines(render_gate(judged), error=True)

@@ -54,7 +54,7 @@ def run(arguments: Arguments) -> None:
             from route_agent.report.terminal import render
 
             print_lines(render(done, verbose=arguments.verbose))
-        sys.exit(done.verdict.exit_code if not done.delivered.startswith("not") else 6)
+        sys.exit(done.exit_code)
 
 
 def _run(arguments: Arguments) -> Run:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import LedgerError
 from route_agent.records.lanes import CallState
-from route_agent.redaction import redact
+from route_agent.redaction import redact, redact_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,12 +175,12 @@ class Ledger:
                 "first": run.decision.lane if run.decision else None,
                 "accepted": run.accepted.lane if run.accepted else None,
                 "verdict": run.verdict.value,
-                "code": run.verdict.exit_code,
+                "code": run.exit_code,
                 "isolation": run.isolation.level.value,
                 "seconds": run.seconds,
                 "cost": run.cost.known_micro_usd,
                 "unknown": run.cost.unknown_calls,
-                "report": redact(report),
+                "report": json.dumps(redact_all(json.loads(report))),
             },
         )
 

@@ -19,6 +19,7 @@ class Failure(StrEnum):
     UNAPPLIABLE = "unappliable"
     REGRESSION = "regression"
     STILL_FAILING = "still_failing"
+    TAMPERED = "tampered"
     WEAK = "weak"
     STALLED = "stalled"
     RAISED = "raised"

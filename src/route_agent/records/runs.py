@@ -120,6 +120,11 @@ class Run:
     notices: tuple[str, ...] = ()
 
     @property
+    def exit_code(self) -> int:
+        """The verdict's code; 6 where the patch was proved and could not be put where it was asked for."""
+        return 6 if self.delivered.startswith("not delivered") else self.verdict.exit_code
+
+    @property
     def accepted(self) -> Attempt | None:
         """The attempt that was proved, if one was."""
         return next((attempt for attempt in self.attempts if attempt.accepted), None)

@@ -27,13 +27,33 @@ _QUIET = (
 )  # fmt: skip
 
 
-class GitFailed(Exception):
-    """A git command ended with an error: its exit code and its own words."""
+class GitFailed(RepositoryState):
+    """A git command ended with an error: its exit code and its own words.
 
-    def __init__(self, arguments: tuple[str, ...], exit_code: int, stderr: str) -> None:
-        super().__init__(f"git {arguments[0]}: {stderr.strip() or f'exit code {exit_code}'}")
-        self.exit_code = exit_code
+    Where nobody expected it, the repository is damaged or the disk full: told to the user in git's words.
+    """
+
+    def __init__(self, arguments: tuple[str, ...], status: int, stderr: str) -> None:
+        self.status = status
         self.stderr = stderr.strip()
+        super().__init__(f"git {_command(arguments)}: {self.words}", hint="git fsck tells more")
+
+    @property
+    def words(self) -> str:
+        """The one line that says what is wrong; git likes to add advice."""
+        told = [line for line in self.stderr.splitlines() if line.strip()]
+        fatal = (line.partition(": ")[2] for line in told if line.startswith(("fatal: ", "error: ")))
+        return next(fatal, told[0] if told else f"exit code {self.status}")
+
+
+def _command(arguments: tuple[str, ...]) -> str:
+    words = iter(arguments)
+    for word in words:
+        if word == "-c":
+            next(words)
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,8 @@ class Repository:
         """
         if not directory.is_dir():
             raise UsageError(f"{directory} is not a folder")
+        with contextlib.suppress(FileNotFoundError):  # the current folder was removed
+            directory = directory.absolute()
         asked = (
             "--absolute-git-dir", "--path-format=absolute", "--git-common-dir", "--git-path", "objects",
             "--show-toplevel", "HEAD^{commit}", "HEAD^{tree}",
@@ -167,9 +170,13 @@ def _why_not(error: GitFailed, directory: Path) -> RepositoryState:
         )
     if inside != "true":
         return RepositoryState(f"{directory} lies inside a git folder", hint="run it in the checkout")
-    return RepositoryState(
-        "this repository has no commits: there is nothing to compare with", hint="make a first commit"
-    )
+    try:
+        head = git("rev-parse", "--verify", "--quiet", "HEAD", cwd=directory).decode().strip()
+    except GitFailed:
+        return RepositoryState(
+            "this repository has no commits: there is nothing to compare with", hint="make a first commit"
+        )
+    return RepositoryState(f"HEAD ({head[:10]}) cannot be read here: {error.words}", hint=error.hint)
 
 
 def _no_repository(error: GitFailed, directory: Path) -> RepositoryState:
@@ -182,4 +189,4 @@ def _no_repository(error: GitFailed, directory: Path) -> RepositoryState:
             f"git does not trust {directory}: it belongs to another user",
             hint="if you do: git config --global --add safe.directory <its path>",
         )
-    return RepositoryState(f"git cannot read {directory}: {error.stderr.splitlines()[0]}")
+    return RepositoryState(f"git cannot read {directory}: {error.words}")

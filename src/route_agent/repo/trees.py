@@ -278,7 +278,7 @@ class Trees:
         try:
             found = self._git("grep", "-hoIwF", "--no-color", *patterns, tree)
         except GitFailed as error:
-            if error.exit_code == 1 and not error.stderr:  # git grep: no match
+            if error.status == 1 and not error.stderr:  # git grep: no match
                 return frozenset()
             raise
         return frozenset(found.decode(errors="replace").split("\n")) & frozenset(words)

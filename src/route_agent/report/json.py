@@ -21,7 +21,7 @@ def run_object(run: Run) -> dict[str, Any]:
         "run_id": run.id,
         "started_at": run.started_at,
         "verdict": run.verdict.name.lower(),
-        "exit_code": run.verdict.exit_code,
+        "exit_code": run.exit_code,
         "reason": run.reason,
         "replayed": run.replayed,
         "task": run.brief,

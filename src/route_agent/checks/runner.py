@@ -1,0 +1,197 @@
+"""Run a policy's checks on one tree: the canary first, then all of them side by side."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from route_agent.checks import canary, probe
+from route_agent.checks.judge import judge, not_run
+from route_agent.checks.probe import Told
+from route_agent.globs import any_match
+from route_agent.records.checks import CheckKind, CheckRun
+from route_agent.sandbox.environment import clean_environment, resolve
+from route_agent.sandbox.place import NOTHING, Exposure
+from route_agent.sandbox.roots import python_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from route_agent.policy import CheckSpec
+    from route_agent.records.checks import CheckResult
+    from route_agent.sandbox.place import Place
+    from route_agent.sandbox.process import Finished
+    from route_agent.sandbox.walls import Walls
+
+MAX_WORKERS = 4
+_TICK_S = 0.2
+
+Result = TypeVar("Result")
+
+_READS_ONLY = (CheckKind.LINT, CheckKind.FORMAT, CheckKind.TYPECHECK)
+
+
+def run_checks(
+    specs: Sequence[CheckSpec],
+    place: Place,
+    walls: Walls,
+    *,
+    tree_id: str,
+    changed_paths: Sequence[str] | None = None,
+    trusted_exposures: frozenset[str] = frozenset(),
+    on_finished: Callable[[CheckResult], None] = lambda result: None,
+) -> CheckRun:
+    """Run the checks that concern the change; results come in the order of `specs`.
+
+    Args:
+        specs: the policy's checks.
+        place: the tree and the folders around it.
+        walls: what they run behind.
+        tree_id: the tree's git object id, for the record.
+        changed_paths: where given, a check whose `when` matches none of them is left out.
+        trusted_exposures: names of the checks that get the exposures they ask for.
+        on_finished: told each result as it comes, in the calling thread.
+
+    Raises:
+        EnvironmentBroken: a link in the tree stands where dependencies belong.
+    """
+    began = time.monotonic()
+    chosen = [spec for spec in specs if concerns(spec, changed_paths)]
+    results: dict[str, CheckResult] = {}
+    with _pool() as (pool, stop):
+        bench = _Bench(place, walls, canary.own_packages(place.tree), trusted_exposures, stop)
+        problem, footings = _try_ground(chosen, bench, pool) if chosen else ("", {})
+        if problem:
+            running: list[Future[CheckResult]] = []
+            results = {spec.name: not_run(spec, problem) for spec in chosen}
+            for result in results.values():
+                on_finished(result)
+        else:
+            running = [pool.submit(bench.check, spec, footings) for spec in chosen]
+        for done in _as_they_end(running):
+            result = done.result()
+            results[result.name] = result
+            on_finished(result)
+    ordered = tuple(results[spec.name] for spec in chosen)
+    return CheckRun(tree_id, ordered, walls.isolation, time.monotonic() - began)
+
+
+def concerns(spec: CheckSpec, changed_paths: Sequence[str] | None) -> bool:
+    """Whether a check has something to say about a change; without a change, every check has."""
+    if not spec.when or changed_paths is None:
+        return True
+    return any(any_match(path, spec.when) for path in changed_paths)
+
+
+@contextmanager
+def _pool() -> Iterator[tuple[ThreadPoolExecutor, threading.Event]]:
+    """Threads whose commands are killed when the block is left early, by Ctrl-C for one."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1), "check") as pool:
+        try:
+            yield pool, stop
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _as_they_end(running: Iterable[Future[Result]]) -> Iterator[Future[Result]]:
+    """Futures in the order in which they end.
+
+    A signal that comes just before a wait begins is only seen when it is over: no wait is long.
+    """
+    waiting = set(running)
+    while waiting:
+        done, waiting = wait(waiting, timeout=_TICK_S, return_when=FIRST_COMPLETED)
+        yield from done
+
+
+def _try_ground(
+    specs: Sequence[CheckSpec], bench: _Bench, pool: ThreadPoolExecutor
+) -> tuple[str, Mapping[Path, canary.Footing]]:
+    """What speaks against every check, and what each interpreter stands on."""
+    ground = bench.ground()
+    read_back = pool.submit(canary.read_back, ground)
+    pythons = {python for spec in specs if (python := bench.python(spec)[0])} if bench.packages else set()
+    looks = {python: pool.submit(canary.footing, python, bench.packages, ground) for python in pythons}
+    for _ in _as_they_end(looks.values()):
+        pass
+    if problem := read_back.result():
+        return problem, {}
+    return "", {python: look.result() for python, look in looks.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What all checks of one run share."""
+
+    place: Place
+    walls: Walls
+    packages: Mapping[str, Path]
+    trusted: frozenset[str]
+    stop: threading.Event
+
+    def ground(self) -> canary.Ground:
+        """Where the canary looks: exactly where the checks run, without any exposure."""
+        return canary.Ground(self.place, self.walls, clean_environment(self.place), self.stop)
+
+    def exposure(self, spec: CheckSpec) -> Exposure:
+        """What the check asks for, where the user has allowed it."""
+        if spec.name not in self.trusted:
+            return NOTHING
+        return Exposure(network=spec.network == "host", paths=spec.expose, env=spec.env)
+
+    def python(self, spec: CheckSpec) -> tuple[Path | None, bool]:
+        """The interpreter whose search path counts, and whether the command surely runs on it.
+
+        What a Makefile calls is not known; it is taken to be the first Python of the search path.
+        """
+        env = clean_environment(self.place)
+        command = resolve(spec.run[0], env, self.place)
+        if command and (python := python_of(command, env["PATH"])):
+            return python, True
+        named = (resolve(name, env, self.place) for name in ("python", "python3"))
+        return next((python for python in named if python), None), False
+
+    def check(self, spec: CheckSpec, footings: Mapping[Path, canary.Footing]) -> CheckResult:
+        """Run one check to its result."""
+        python, certain = self.python(spec)
+        footing = footings.get(python, canary.Footing()) if python else canary.Footing()
+        if certain and footing.problem:
+            return not_run(spec, footing.problem)
+        if spec.kind in _READS_ONLY:
+            result = judge(spec, self._run(spec, footing.python_path), Told())
+        else:
+            result = self._probed(spec, footing.python_path)
+        if result.passed or spec.name in self.trusted or not spec.exposures:
+            return result
+        asked = ", ".join(spec.exposures)
+        return replace(result, reason=f"{result.reason} (not in force: {asked}; see route-agent trust)")
+
+    def _probed(self, spec: CheckSpec, python_path: tuple[Path, ...]) -> CheckResult:
+        plugin = probe.install(self.place, self.packages)
+        try:
+            finished = self._run(spec, (self.place.tools, *python_path), plugin.name)
+            told = probe.read(plugin)
+        finally:
+            plugin.remove()
+        return judge(spec, finished, told, canary.contradiction(told, self.packages, self.ground()))
+
+    def _run(self, spec: CheckSpec, python_path: tuple[Path, ...], plugin: str = "") -> Finished:
+        exposure = self.exposure(spec)
+        env = clean_environment(self.place, exposure.env)
+        if python_path:
+            own = [env["PYTHONPATH"]] if "PYTHONPATH" in env else []
+            env["PYTHONPATH"] = os.pathsep.join([*map(str, python_path), *own])
+        if plugin:
+            env["PYTEST_ADDOPTS"] = f"{env.get('PYTEST_ADDOPTS', '')} -p {plugin}".strip()
+        return self.walls.run(
+            spec.run, self.place, env=env, timeout_s=spec.timeout, exposure=exposure, stop=self.stop
+        )
