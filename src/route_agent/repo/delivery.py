@@ -6,13 +6,16 @@ the policy have been, and a hook could change what was proved.
 
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from route_agent.errors import DeliveryRefused, UsageError
-from route_agent.repo.git import GitFailed, git
+from route_agent.repo.git import POINTING, GitFailed, git
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from route_agent.records.change import Change
@@ -97,15 +100,13 @@ def deliver(
         commit = _commit(repository, patch, onto_head, message)
         git("branch", "--no-track", wanted.branch, commit, cwd=repository.root)
         return f"committed as {commit[:10]} on the new branch {wanted.branch}"
-    _apply(repository, patch, "--index")
     commit = _commit(repository, patch, onto_head, message)
+    _apply(repository, patch, "--index")
     try:
         git("update-ref", "-m", "route-agent: commit", "HEAD", commit, repository.head, cwd=repository.root)
     except GitFailed as error:
         _apply(repository, patch, "--index", "--reverse")
-        raise DeliveryRefused(
-            f"the commit could not be made: {error.stderr}", hint=_by_hand(patch)
-        ) from error
+        raise DeliveryRefused(f"the commit could not be made: {error.words}", hint=_by_hand(patch)) from error
     return f"committed as {commit[:10]}"
 
 
@@ -137,7 +138,7 @@ def _apply(repository: Repository, patch: Path, *options: str) -> None:
         git("apply", _AS_IS, "--check", *options, str(patch), cwd=repository.root)
         git("apply", _AS_IS, *options, str(patch), cwd=repository.root)
     except GitFailed as error:
-        raise DeliveryRefused(f"git apply refuses the patch: {error.stderr}", hint=_by_hand(patch)) from error
+        raise DeliveryRefused(f"git apply refuses the patch: {error.words}", hint=_by_hand(patch)) from error
 
 
 def _commit(repository: Repository, patch: Path, expected: str, message: str) -> str:
@@ -155,6 +156,16 @@ def _commit(repository: Repository, patch: Path, expected: str, message: str) ->
         tree = git("write-tree", cwd=repository.root, environment=environment).decode().strip()
     if tree != expected:
         raise DeliveryRefused("the committed tree would not be the proved one", hint=_by_hand(patch))
-    with Repo(repository.root) as repo:
+    with _without_git_variables(), Repo(repository.root, expand_vars=False) as repo:
         parent = repo.commit(repository.head)
         return Commit.create_from_tree(repo, tree, message, parent_commits=[parent], head=False).hexsha
+
+
+@contextmanager
+def _without_git_variables() -> Iterator[None]:
+    """GitPython obeys `GIT_DIR` and its like, with which a hook or a shell may point at another repository."""
+    taken = {name: os.environ.pop(name) for name in POINTING if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)

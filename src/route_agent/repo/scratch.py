@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 KEPT_SLOTS = 2
 MAX_SLOTS = 64
 MAX_AGE_S = 14 * 24 * 3600
+_DEAD = "dead-"
 MAX_LOOSE_OBJECTS = 20_000  # our store is never packed: a slot that has grown so far is made anew
 
 
@@ -50,18 +51,29 @@ class Slot:
         self.tools = folder / "tools"
 
     def show(self, tree: str) -> Path:
-        """Put a tree into the worktree, and empty everything that an earlier check left beside it."""
-        for leftover in (self.home, self.results, self.tools):
-            remove(leftover)
-            leftover.mkdir(mode=0o700)
+        """Put a tree into the worktree, and empty everything that an earlier check left beside it.
+
+        Raises:
+            EnvironmentBroken: the disk is full, or does not let go of something.
+            RepositoryState: the tree cannot be read.
+        """
+        try:
+            for leftover in (self.home, self.results, self.tools):
+                remove(leftover)
+                leftover.mkdir(mode=0o700)
+            self._checkout(tree)
+            _remove_what_git_overlooks(self.tree)
+        except OSError as error:
+            raise _unusable(self.folder, error) from error
+        return self.tree
+
+    def _checkout(self, tree: str) -> None:
         try:
             self.trees.checkout(tree, self.tree)
         except RepositoryState:  # a check left something that git cannot clear away: begin anew
             remove(self.tree)
             (self.folder / "index-scratch").unlink(missing_ok=True)
             self.trees.checkout(tree, self.tree)
-        _remove_what_git_overlooks(self.tree)
-        return self.tree
 
 
 @contextmanager
@@ -77,23 +89,42 @@ def slot(repository: Repository) -> Iterator[Slot]:
         sweep(pool)
         descriptor, folder = _acquire(pool)
     except OSError as error:
-        raise EnvironmentBroken(
-            f"no scratch can be made in {pool}: {error.strerror}",
-            hint="set XDG_CACHE_HOME to a writable folder",
-        ) from error
+        raise _unusable(pool, error) from error
     try:
-        mine = Slot(repository, folder)
-        mine.trees.prepare()
-        yield mine
+        yield _prepared(repository, folder)
+    except RepositoryState:
+        # what git stumbled over may lie in here (a power cut empties files): the next run gets a new slot
+        _discard(folder)
+        raise
     finally:
         os.close(descriptor)
+
+
+def _prepared(repository: Repository, folder: Path) -> Slot:
+    mine = Slot(repository, folder)
+    try:
+        mine.trees.prepare()
+    except OSError as error:
+        _discard(folder)
+        raise _unusable(folder, error) from error
+    return mine
+
+
+def _unusable(folder: Path, error: OSError) -> EnvironmentBroken:
+    return EnvironmentBroken(
+        f"no scratch can be made in {folder}: {error.strerror}",
+        hint="set XDG_CACHE_HOME to a writable folder",
+    )
 
 
 def _acquire(pool: Path) -> tuple[int, Path]:
     for number in range(MAX_SLOTS):
         folder = pool / str(number)
         folder.mkdir(exist_ok=True, mode=0o700)
-        descriptor = _try_lock(folder / "lock")
+        try:
+            descriptor = _try_lock(folder / "lock")
+        except FileNotFoundError:  # swept away since the line before
+            continue
         if descriptor is not None:
             os.utime(folder)
             return descriptor, folder
@@ -122,20 +153,35 @@ def sweep(pool: Path) -> list[Path]:
     """Remove slots that nobody owns and nobody will miss: beyond the warm ones, old, or grown too large."""
     removed: list[Path] = []
     for folder in sorted(pool.iterdir(), key=lambda path: (len(path.name), path.name)):
-        if not folder.name.isdigit():
-            continue
-        spare = int(folder.name) >= KEPT_SLOTS
-        if not (spare or _is_old(folder) or _has_grown(folder)):
-            continue
-        descriptor = _try_lock(folder / "lock")
-        if descriptor is None:
-            continue
-        try:
-            remove(folder)
-            removed.append(folder)
-        finally:
-            os.close(descriptor)
+        with contextlib.suppress(OSError):  # another process sweeps as well, or a folder does not let go
+            if folder.name.startswith(_DEAD):
+                remove(folder)
+            elif folder.name.isdigit() and _is_spare(folder) and _sweep_one(folder):
+                removed.append(folder)
     return removed
+
+
+def _sweep_one(folder: Path) -> bool:
+    descriptor = _try_lock(folder / "lock")
+    if descriptor is None:
+        return False
+    try:
+        _discard(folder)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _discard(folder: Path) -> None:
+    """Remove a slot that we hold. Renamed first: nobody shall take it while it is half gone."""
+    with contextlib.suppress(OSError):
+        dead = folder.with_name(f"{_DEAD}{folder.name}-{os.getpid()}-{time.monotonic_ns()}")
+        folder.rename(dead)
+        remove(dead)
+
+
+def _is_spare(folder: Path) -> bool:
+    return int(folder.name) >= KEPT_SLOTS or _is_old(folder) or _has_grown(folder)
 
 
 def _is_old(folder: Path) -> bool:

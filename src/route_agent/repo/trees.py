@@ -53,15 +53,9 @@ class Trees:
         self.git_dir = folder / "git"
 
     def prepare(self) -> None:
-        """Create the repository if it is not there, and point it at the user's objects."""
+        """Create the repository if it is not there, point it at the user's objects, and break stale locks."""
         if not (self.git_dir / "HEAD").is_file():
-            shutil.rmtree(self.git_dir, ignore_errors=True)
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            kind = self.repository.settings.get("extensions.objectformat", "sha1")
-            git(
-                "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", str(self.git_dir),
-                cwd=self.folder, environment=_APART,
-            )  # fmt: skip
+            self._create()
         borrowed = str(self.repository.objects)
         if "\n" in borrowed or borrowed.startswith(('"', "#")):
             raise RepositoryState(
@@ -70,6 +64,21 @@ class Trees:
         alternates = self.git_dir / "objects" / "info" / "alternates"
         alternates.parent.mkdir(exist_ok=True)
         alternates.write_bytes(borrowed.encode(errors="surrogateescape") + b"\n")
+        for lock in (*self.folder.glob("index-*.lock"), *self.git_dir.glob("*.lock")):
+            lock.unlink(missing_ok=True)  # of a git that was killed: the folder is ours alone
+
+    def _create(self) -> None:
+        # renamed when it is whole: what is there is never half a repository
+        draft = self.folder / "git-draft"
+        for leftover in (draft, self.git_dir):
+            shutil.rmtree(leftover, ignore_errors=True)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        kind = self.repository.settings.get("extensions.objectformat", "sha1")
+        git(
+            "init", "--quiet", "--bare", "--template=", f"--object-format={kind}", str(draft),
+            cwd=self.folder, environment=_APART,
+        )  # fmt: skip
+        draft.rename(self.git_dir)
 
     def _git(
         self,
@@ -102,7 +111,10 @@ class Trees:
             RepositoryState: git cannot read the working tree.
         """
         index = self.folder / "index-user"
-        self._copy_index(index)
+        try:
+            self._copy_index(index)
+        except OSError as error:
+            raise RepositoryState(f"git's index cannot be copied to {index}: {error.strerror}") from error
         untracked, left_out = self._sorted_untracked()
         root = self.repository.root
         try:
@@ -150,7 +162,6 @@ class Trees:
         """
         folder.mkdir(exist_ok=True)
         index = self.folder / "index-scratch"
-        (self.folder / "index-scratch.lock").unlink(missing_ok=True)
         try:
             self._git(
                 "-c", "checkout.workers=2", "read-tree", "--reset", "-u", tree, index=index, work_tree=folder
