@@ -503,7 +503,7 @@ def test_the_routing_page_tells_everything_that_routes() -> None:
     assert "A score up to 6 starts at `fast`" in page
     assert "A score from 7 starts at `strong`" in page
     assert "Always `strong`, whatever the score: `schema_change`, `auth_code`" in page
-    assert "| `failed_tests` | `regression`, `still_failing`, `stalled` |" in page
+    assert "| `failed_tests` | `regression`, `still_failing`, `tampered`, `stalled` |" in page
     assert "| `fast` | ran | docs: static, lint: static" in page
     assert "$1.00 for a run, $10.00 for a day" in page
     assert page.endswith("| Date | Change | Why | Measured |\n| --- | --- | --- | --- |\n")
