@@ -87,7 +87,14 @@ def test_only_lane_does_not_escalate(pit: Sandpit, tmp_path: Path) -> None:
 
 
 def test_a_lane_below_an_always_strong_condition_needs_force(pit: Sandpit, tmp_path: Path) -> None:
-    task = ("--task", "the login sums are wrong", "--replay", str(replies(tmp_path, ("fast", FIX))), "--lane", "fast")
+    task = (
+        "--task",
+        "the login sums are wrong",
+        "--replay",
+        str(replies(tmp_path, ("fast", FIX))),
+        "--lane",
+        "fast",
+    )
 
     refused = pit.run(*task)
     forced = pit.run(*task, "--force-lane", "--json")
@@ -208,7 +215,9 @@ def test_uncommitted_and_untracked_work_is_what_the_lane_edits(pit: Sandpit, tmp
     patch = FIX.replace("return a - b", "return a - b  # mine")
     patch += "\n--- a/new.py\n+++ b/new.py\n@@ -1 +1 @@\n-NEW = 1\n+NEW = 2\n"
 
-    done = pit.run("--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", patch))), "--json")
+    done = pit.run(
+        "--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", patch))), "--json"
+    )
 
     assert done.exit_code == 0, done.stdout
     assert pit.state() == before
@@ -218,7 +227,9 @@ def test_uncommitted_and_untracked_work_is_what_the_lane_edits(pit: Sandpit, tmp
 def test_apply_puts_the_patch_into_the_tree_and_nothing_else(pit: Sandpit, tmp_path: Path) -> None:
     pit.write("notes.txt", "mine\n")
 
-    done = pit.run("--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", FIX))), "--apply")
+    done = pit.run(
+        "--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", FIX))), "--apply"
+    )
 
     assert done.exit_code == 0, done.stderr
     assert "applied to" in done.stdout
@@ -229,7 +240,9 @@ def test_commit_takes_the_summary_and_leaves_other_work_uncommitted(pit: Sandpit
     pit.write("notes.txt", "mine\n")
     pit.git("add", "notes.txt")
 
-    done = pit.run("--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", FIX))), "--commit")
+    done = pit.run(
+        "--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", FIX))), "--commit"
+    )
 
     assert done.exit_code == 0, done.stderr
     assert pit.git("log", "-1", "--format=%s").strip() == "add adds again"
@@ -256,7 +269,9 @@ def test_a_patch_on_top_of_uncommitted_lines_is_not_delivered_but_saved(pit: San
     before = pit.state()
     patch = FIX.replace("return a - b", "return a - b  # mine")
 
-    done = pit.run("--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", patch))), "--commit")
+    done = pit.run(
+        "--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", patch))), "--commit"
+    )
 
     assert done.exit_code == 6
     assert "not delivered: the patch builds on lines that you have not committed" in done.stdout

@@ -124,7 +124,7 @@ class Trees:
                 self._git("update-index", "--add", "-z", "--stdin", index=index, work_tree=root, stdin=names)
             tree = self._git("write-tree", index=index, work_tree=root).decode().strip()
         except GitFailed as error:
-            raise RepositoryState(f"the working tree cannot be read: {error}") from error
+            raise RepositoryState(f"the working tree cannot be read: {error.words}") from error
         return Snapshot(tree, tuple(left_out))
 
     def _copy_index(self, target: Path) -> None:
@@ -168,12 +168,15 @@ class Trees:
             )
             self._git("clean", "-ffdxq", index=index, work_tree=folder)
         except GitFailed as error:
-            hint = "this is a partial clone: git fetch --refetch" if self._partial else "is the disk full?"
-            raise RepositoryState(f"the scratch cannot be made: {error}", hint=hint) from error
+            raise RepositoryState(
+                f"the scratch cannot be made: {error.words}", hint=self._fetch or "is the disk full?"
+            ) from error
 
     @property
-    def _partial(self) -> bool:
-        return "extensions.partialclone" in self.repository.settings
+    def _fetch(self) -> str:
+        """What to do where objects are missing on purpose."""
+        partial = "extensions.partialclone" in self.repository.settings
+        return "this is a partial clone: git fetch --refetch" if partial else ""
 
     def tree_in(self, folder: Path) -> str:
         """Write what the folder holds now as a tree. Ignored files are left out."""
@@ -197,7 +200,11 @@ class Trees:
         return found
 
     def read(self, entries: dict[str, Entry]) -> dict[str, bytes]:
-        """The content of each entry, in one git process."""
+        """The content of each entry, in one git process.
+
+        Raises:
+            RepositoryState: an object is not here, as in a partial clone.
+        """
         wanted = {path: entry for path, entry in entries.items() if entry.mode != "160000"}
         if not wanted:
             return {}
@@ -207,7 +214,13 @@ class Trees:
         position = 0
         for path in wanted:
             header_end = output.index(b"\n", position)
-            size = int(output[position:header_end].split()[2])
+            header = output[position:header_end].split()
+            if len(header) != 3:
+                raise RepositoryState(
+                    f"the content of {path} is not in this repository",
+                    hint=self._fetch or "git fsck tells more",
+                )
+            size = int(header[2])
             contents[path] = output[header_end + 1 : header_end + 1 + size]
             position = header_end + size + 2
         return contents
