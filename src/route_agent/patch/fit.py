@@ -2,59 +2,123 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from route_agent.errors import BadPatch
+from route_agent.errors import BadPatch, HostilePatch
+from route_agent.patch.formats import unescaped
 from route_agent.patch.guard import judge_paths
 from route_agent.patch.locate import apply_edit
+from route_agent.records.change import EXECUTABLE, REGULAR
 from route_agent.redaction import has_placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from route_agent.records.change import Edit
 
 
-def touched_paths(edits: tuple[Edit, ...]) -> tuple[str, ...]:
-    """Every path that the edits read or write, each judged as a name.
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What each touched file holds afterwards, None where it is removed; and the modes that change."""
 
-    Raises:
-        HostilePatch: a name that no patch may have.
-    """
-    paths = {path for edit in edits for path in (edit.path, edit.source) if path}
-    judge_paths(paths)
-    return tuple(sorted(paths))
+    contents: dict[str, bytes | None]
+    modes: dict[str, str]
 
 
-def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> dict[str, bytes | None]:
-    """What each touched file holds afterwards; None where it is removed.
+def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
+    """What the edits make of the files: all of them or none.
 
     Args:
         edits: as the reply asks for them, several of one file in their order.
-        files: the touched files that exist at start, by path.
+        files: the tree's files by path; read only where an edit names them.
 
     Raises:
         BadPatch: any edit has no home; then none is made.
+        HostilePatch: an edit names a path, or asks for a kind of file, that no patch may have.
     """
-    result: dict[str, bytes | None] = dict(files)
-    written: set[str] = set()
     for edit in edits:
-        added = [line for hunk in edit.hunks for line in set(hunk.new) - set(hunk.old)]
+        _judge(edit)
+    readings = [reading for reading in (unescaped(edits), edits) if reading is not None]
+    for reading in readings[:-1]:
+        try:
+            return _fit(reading, files)
+        except BadPatch:
+            continue
+    return _fit(readings[-1], files)
+
+
+def _judge(edit: Edit) -> None:
+    judge_paths(path.removeprefix("./") for path in (edit.path, edit.source) if path)
+    if edit.mode and edit.mode not in (REGULAR, EXECUTABLE):
+        what = {"160000": "a submodule", "120000": "a link"}.get(edit.mode, f"the file mode {edit.mode}")
+        raise HostilePatch(f"patch refused: it makes {edit.path!r} {what}. Nothing was applied")
+    if edit.binary:
+        raise HostilePatch(f"patch refused: {edit.path!r} is binary. Nothing was applied")
+
+
+def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
+    now: dict[str, bytes | None] = {}
+    modes: dict[str, str] = {}
+
+    def current(path: str) -> bytes | None:
+        return now[path] if path in now else files.get(path)
+
+    for given in edits:
+        edit = _resolved(given, files)
+        added = [line for hunk in edit.hunks for line in hunk.added]
         if has_placeholder("\n".join((*added, edit.content or ""))):
             raise BadPatch(
                 f"{edit.path}: an added line holds a placeholder of a redacted secret; leave it alone"
             )
-        origin = edit.source if edit.source and edit.source in files else edit.path
         if edit.delete:
-            if result.get(edit.path) is None:
+            if current(edit.path) is None:
                 raise BadPatch(f"{edit.path} does not exist at start and cannot be deleted")
-            result[edit.path] = None
-        else:
-            result[edit.path] = apply_edit(edit, result.get(origin))
-            if origin != edit.path:
-                result[origin] = None
-        written |= {edit.path, origin}
-    changed = {path: result[path] for path in written if result[path] != files.get(path)}
-    if not changed:
+            now[edit.path] = None
+            continue
+        _change(edit, now, current)
+        if edit.mode:
+            modes[edit.path] = edit.mode
+    changed = {path: data for path, data in now.items() if data != files.get(path)}
+    modes = {path: mode for path, mode in modes.items() if now.get(path, b"") is not None}
+    if not changed and not any(path in files for path in modes):
         raise BadPatch("the patch changes nothing")
-    return changed
+    return Fitted(changed, modes)
+
+
+def _change(edit: Edit, now: dict[str, bytes | None], current: Callable[[str], bytes | None]) -> None:
+    origin = edit.source if edit.source and current(edit.source) is not None else edit.path
+    if origin != edit.path and current(edit.path) is not None:
+        raise BadPatch(f"{edit.path} exists already, and the reply moves {origin} there")
+    before = current(origin)
+    if edit.hunks or edit.content is not None:
+        now[edit.path] = apply_edit(edit, before)
+    elif before is None:
+        raise BadPatch(f"{origin} does not exist at start")
+    else:
+        now[edit.path] = before
+    if origin != edit.path and not edit.keep_source:
+        now[origin] = None
+
+
+def _resolved(edit: Edit, files: Mapping[str, bytes]) -> Edit:
+    """The edit with the path that the tree has: replies add folders in front, or leave them out."""
+    path = edit.path.removeprefix("./")
+    source = edit.source.removeprefix("./") if edit.source else None
+    if edit.content is not None or (edit.moved and source in files):
+        return replace(edit, path=path, source=source if edit.moved else None)
+    for name in (path, source):
+        if name and name in files:
+            return replace(edit, path=name, source=None)
+    found = _similar(path, files)
+    return replace(edit, path=found or path, source=None if found else source)
+
+
+def _similar(path: str, files: Mapping[str, bytes]) -> str:
+    """The one file of the tree that the path means: its end, or the path is its end."""
+    parts = path.split("/")
+    for cut in range(1, len(parts) - 1):
+        if (shorter := "/".join(parts[cut:])) in files:
+            return shorter
+    longer = [known for known in files if known.endswith(f"/{path}")]
+    return longer[0] if len(longer) == 1 else ""

@@ -1,49 +1,261 @@
 """From a reply to edits: what does this text ask for? Pure, and total: any text gives edits or `BadPatch`.
 
-Each format is one function that yields the edits it recognises; a reply is read by the first that finds any.
+Each format is one function from the reply's lines to the edits it recognises there; the reply is read by the
+first that finds any. What a header says of line numbers and counts is kept as a hint and never trusted.
 """
 
 from __future__ import annotations
 
+import difflib
+import html
+import json
 import re
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import BadPatch
-from route_agent.records.change import Edit, Hunk
+from route_agent.records.change import ADDED, CONTEXT, REMOVED, UNMARKED, Edit, Hunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_REPLY_CHARACTERS = 2_000_000
+MAX_REPLY_CHARACTERS = 4_000_000
 
-_SEARCH = re.compile(r"^<{5,9} ?SEARCH\s*$")
-_DIVIDER = re.compile(r"^={5,9}\s*$")
-_REPLACE = re.compile(r"^>{5,9} ?REPLACE\s*$")
 _FENCE = re.compile(r"^\s*(```|~~~)")
-_HUNK = re.compile(r"^@@(?: -(?P<line>\d+)(?:,\d+)? \+\d+(?:,\d+)?)? ?@?@?")
+_HEADER = re.compile(r"^@@(?: -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))?(?: @@)?)?(.*)$")
 _OLD_FILE = re.compile(r"^--- (?P<path>\S.*)$")
 _NEW_FILE = re.compile(r"^\+\+\+ (?P<path>\S.*)$")
+_GIT_FILE = re.compile(r'^diff --git (?P<old>"?a/.*?"?) (?P<new>"?b/.*"?)$')
+_SEARCH = re.compile(r"^<{5,9} ?(?:SEARCH|ORIGINAL|HEAD)\b:?\s*(?P<path>\S*)\s*$")
+_DIVIDER = re.compile(r"^={5,9}\s*$")
+_REPLACE = re.compile(r"^>{5,9} ?(?:REPLACE|UPDATED?)\b.*$")
+_V4A_FILE = re.compile(r"^\*\*\* (?P<what>Add|Update|Delete) File: (?P<path>.+?)\s*$")
+_V4A_MOVE = re.compile(r"^\*\*\* Move to: (?P<path>.+?)\s*$")
+_SIGNATURE = re.compile(r"^-- ?$")
+_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|#39|#x27|apos);")
+_DIFF_TAG = re.compile(r"^\s*</?(?:patch|diff|answer|output|code|solution|response)>\s*$", re.IGNORECASE)
+
+
+# --- unified and git diffs ---------------------------------------------------------------------------------
+
+
+def unified(lines: list[str]) -> Iterator[Edit]:
+    """Unified and git diffs, fenced or not, whole or in pieces, with prose around them."""
+    position, git = 0, Edit("")
+    while position < len(lines):
+        line = lines[position]
+        if header := _GIT_FILE.match(line):
+            if git.path:
+                yield git
+            git, position = _git_header(lines, position, header)
+            continue
+        if _starts_file(lines, position):
+            old = _clean(_OLD_FILE.match(line)["path"], "a/")  # type: ignore[index]
+            new = _clean(_NEW_FILE.match(lines[position + 1])["path"], "b/")  # type: ignore[index]
+            hunks, position = _hunks(lines, position + 2)
+            yield _edit(old, new, hunks, git)
+            git = Edit("")
+            continue
+        position += 1
+    if git.path:
+        yield git
+
+
+def _starts_file(lines: list[str], position: int) -> bool:
+    return bool(
+        position + 1 < len(lines)
+        and _OLD_FILE.match(lines[position])
+        and _NEW_FILE.match(lines[position + 1])
+    )
+
+
+def _git_header(lines: list[str], position: int, header: re.Match[str]) -> tuple[Edit, int]:
+    """What stands between `diff --git` and the first `---`: modes, renames, binary marks."""
+    edit = Edit(_clean(header["new"], "b/"))
+    position += 1
+    while position < len(lines):
+        word, _, rest = lines[position].partition(" ")
+        if lines[position].startswith(("new file mode ", "new mode ")):
+            edit = replace(edit, mode=rest.rsplit(" ", 1)[-1].strip())
+            if word == "new" and rest.startswith("file"):
+                edit = replace(edit, content="")
+        elif lines[position].startswith("deleted file mode "):
+            edit = replace(edit, delete=True, mode=rest.rsplit(" ", 1)[-1].strip())
+        elif lines[position].startswith(("rename from ", "copy from ")):
+            edit = replace(edit, source=rest[5:].strip(), moved=True, keep_source=word == "copy")
+        elif lines[position].startswith(("rename to ", "copy to ")):
+            edit = replace(edit, path=rest[3:].strip())
+        elif lines[position].startswith(("GIT binary patch", "Binary files ")):
+            edit = replace(edit, binary=True)
+        elif not lines[position].startswith(("index ", "old mode ", "similarity ", "dissimilarity ")):
+            break
+        position += 1
+    return edit, position
+
+
+def _edit(old: str, new: str, hunks: tuple[Hunk, ...], git: Edit) -> Edit:
+    if new == "/dev/null":
+        return replace(git, path=old, delete=True, content=None)
+    if old == "/dev/null":
+        text = "".join(f"{line}\n" for hunk in hunks for line in hunk.new)
+        if hunks and hunks[-1].final_newline is False:
+            text = text.removesuffix("\n")
+        open_end = bool(hunks and hunks[-1].open_end and min(hunks[-1].missing[1], 1) > 0)
+        if open_end:
+            raise BadPatch(f"{new}: the reply ends in the middle of the new file")
+        return replace(git, path=new, content=text)
+    if not hunks and not git.path:
+        raise BadPatch(f"the diff of {new} has no hunks")
+    source = git.source or (old if old != new else None)
+    return replace(git, path=new, hunks=hunks, source=source, content=None)
+
+
+def _clean(path: str, prefix: str) -> str:
+    path = path.split("\t", 1)[0].strip()
+    path = re.sub(r"\s+\d{4}-\d\d-\d\d[ T].*$", "", path)
+    if len(path) > 1 and path[0] == path[-1] == '"':
+        path = _unquoted(path[1:-1])
+    return path.removeprefix(prefix)
+
+
+def _unquoted(text: str) -> str:
+    """Undo git's quoting of a name: octal bytes and backslash letters."""
+    raw = re.sub(
+        rb"\\([0-7]{3}|.)",
+        lambda match: (
+            bytes([int(match[1], 8) & 255]) if match[1].isdigit() else _ESCAPES.get(match[1], match[1])
+        ),
+        text.encode("utf-8", "surrogatepass"),
+    )
+    return raw.decode("utf-8", "surrogateescape")
+
+
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
+
+
+def _hunks(lines: list[str], position: int) -> tuple[tuple[Hunk, ...], int]:
+    hunks: list[Hunk] = []
+    while position < len(lines):
+        line = lines[position]
+        if line.startswith("@@"):
+            hunk, position = _hunk(lines, position)
+            if hunk.lines:
+                hunks.append(hunk)
+        elif _FENCE.match(line) or _DIFF_TAG.match(line) or not line.strip():
+            if not _goes_on(lines, position):
+                break
+            position += 1
+        else:
+            break
+    return tuple(hunks), position
+
+
+def _goes_on(lines: list[str], position: int) -> bool:
+    """Whether another hunk of the same file follows behind fences and blank lines."""
+    for line in lines[position:]:
+        if line.startswith("@@"):
+            return True
+        if line.strip() and not _FENCE.match(line) and not _DIFF_TAG.match(line):
+            return False
+    return False
+
+
+def _hunk(lines: list[str], position: int) -> tuple[Hunk, int]:
+    header = _HEADER.match(lines[position])
+    position += 1
+    body: list[tuple[str, str]] = []
+    last = ""
+    final_newline: bool | None = None
+    while position < len(lines) and not _ends_hunk(lines, position):
+        line = lines[position]
+        mark = line[:1]
+        if mark == "\\":
+            final_newline = last == REMOVED
+        elif mark in (ADDED, REMOVED, CONTEXT) and mark:
+            body.append((mark, line[1:]))
+        else:
+            body.append((UNMARKED, line))
+        last = body[-1][0] if body else ""
+        position += 1
+    at_end = position >= len(lines)
+    if at_end and body and _DIFF_TAG.match(body[-1][1]) and body[-1][0] != ADDED:
+        body.pop()  # a closing tag that got a blank in front
+        at_end = False
+    while body and body[-1][0] == UNMARKED and not body[-1][1].strip():
+        body.pop()
+        at_end = False
+    return _with_hints(header, tuple(body), open_end=at_end, final_newline=final_newline), position
+
+
+def _with_hints(
+    header: re.Match[str] | None,
+    body: tuple[tuple[str, str], ...],
+    *,
+    open_end: bool,
+    final_newline: bool | None,
+) -> Hunk:
+    hunk = Hunk(body, open_end=open_end, final_newline=final_newline)
+    if header is None:
+        return hunk
+    heading = (header[5] or "").strip().removeprefix("@@").strip()
+    if header[1] is None:
+        return replace(hunk, heading=heading)
+    announced_old, announced_new = int(header[2] or 1), int(header[4] or 1)
+    missing = (announced_old - len(hunk.old), announced_new - len(hunk.new))
+    return replace(hunk, line=int(header[1]), missing=missing, heading=heading)
+
+
+def _ends_hunk(lines: list[str], position: int) -> bool:
+    line = lines[position]
+    if line.startswith(
+        ("@@", "diff --git ", "*** End", "*** Update File", "*** Add File", "*** Delete File")
+    ):
+        return True
+    if _FENCE.match(line) and line[:1] not in " +-":
+        return True
+    if _DIFF_TAG.match(line) and line[:1] not in "+-" and not line.startswith(" "):
+        return True
+    if _SIGNATURE.match(line) and position + 1 < len(lines) and re.match(r"^\d+\.\d+", lines[position + 1]):
+        return True
+    return _starts_file(lines, position)
+
+
+# --- search and replace ------------------------------------------------------------------------------------
 
 
 def search_replace(lines: list[str]) -> Iterator[Edit]:
     """A line with the path, then SEARCH, divider and REPLACE markers; an empty search makes a new file."""
-    position = 0
-    path = ""
+    position, path = 0, ""
     while position < len(lines):
-        if not _SEARCH.match(lines[position]):
+        start = _SEARCH.match(lines[position])
+        if not start:
             position += 1
             continue
-        path = _path_above(lines, position) or path
+        path = start["path"] or _path_above(lines, position) or path
         divider = _next(lines, position, _DIVIDER)
         end = _next(lines, divider, _REPLACE)
         if not path:
             raise BadPatch(f"the SEARCH block in line {position + 1} of the reply has no file path above it")
-        old, new = tuple(lines[position + 1 : divider]), tuple(lines[divider + 1 : end])
-        if any(line.strip() for line in old):
-            yield Edit(path, hunks=(Hunk(old, new),))
-        else:
-            yield Edit(path, content="".join(f"{line}\n" for line in new))
+        old, new = lines[position + 1 : divider], lines[divider + 1 : end]
+        yield replacement(path, old, new)
         position = end + 1
+
+
+def replacement(path: str, old: list[str], new: list[str]) -> Edit:
+    """An edit that puts lines in the place of others, or makes a file where there are none to find."""
+    if not any(line.strip() for line in old):
+        return Edit(path, content="".join(f"{line}\n" for line in new))
+    return Edit(path, hunks=(Hunk(tuple(_marked(old, new))),))
+
+
+def _marked(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
+    """Two blocks of lines as one hunk, so that one way of placing serves all formats."""
+    for tag, i1, i2, j1, j2 in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if tag == "equal":
+            yield from ((CONTEXT, line) for line in old[i1:i2])
+        else:
+            yield from ((REMOVED, line) for line in old[i1:i2])
+            yield from ((ADDED, line) for line in new[j1:j2])
 
 
 def _next(lines: list[str], start: int, marker: re.Pattern[str]) -> int:
@@ -56,79 +268,162 @@ def _next(lines: list[str], start: int, marker: re.Pattern[str]) -> int:
 
 
 def _path_above(lines: list[str], position: int) -> str:
-    for line in reversed(lines[max(0, position - 3) : position]):
-        name = (
-            line.strip().strip("`*#").strip().removeprefix("File:").removeprefix("file:").strip().strip("`")
-        )
-        if not name or _FENCE.match(line):
-            continue
-        return name if _looks_like_path(name) else ""
+    for line in reversed(lines[max(0, position - 4) : position]):
+        name = _as_path(line)
+        if name:
+            return name
+        if line.strip() and not _FENCE.match(line):
+            return ""
     return ""
 
 
-def _looks_like_path(name: str) -> bool:
-    return len(name) < 300 and " " not in name and not name.endswith(":") and ("/" in name or "." in name)
+def _as_path(line: str) -> str:
+    """The path that a line consists of, with the decoration that models put around one; else empty."""
+    fence = re.match(r"^\s*(?:```|~~~)\s*\w*[ :]+(\S+)\s*$", line)
+    name = fence[1] if fence else line.strip().strip("`*#").strip()
+    name = (
+        re.sub(r"^(?:file(?:name|path)?|path)\s*:\s*", "", name, flags=re.IGNORECASE).strip().strip("`'\"*:")
+    )
+    looks = len(name) < 300 and " " not in name and ("/" in name or "." in name) and re.search(r"\w", name)
+    return name if looks and not _FENCE.match(name) else ""
 
 
-def unified(lines: list[str]) -> Iterator[Edit]:
-    """Unified and git diffs: `---` and `+++` lines, then hunks. Counts in hunk headers are not trusted."""
+# --- the "Begin Patch" format ------------------------------------------------------------------------------
+
+
+def begin_patch(lines: list[str]) -> Iterator[Edit]:
+    """`*** Begin Patch` with Add, Update and Delete File sections; `@@` lines name what stands above."""
+    if not any(_V4A_FILE.match(line) for line in lines):
+        return
     position = 0
-    while position + 1 < len(lines):
-        old, new = _OLD_FILE.match(lines[position]), _NEW_FILE.match(lines[position + 1])
-        if not (old and new):
+    while position < len(lines):
+        header = _V4A_FILE.match(lines[position])
+        position += 1
+        if not header:
+            continue
+        path = header["path"]
+        if header["what"] == "Delete":
+            yield Edit(path, delete=True)
+        elif header["what"] == "Add":
+            body, position = _until_next_section(lines, position)
+            yield Edit(path, content="".join(f"{line.removeprefix('+')}\n" for line in body))
+        else:
+            move = _V4A_MOVE.match(lines[position]) if position < len(lines) else None
+            body, position = _until_next_section(lines, position + (1 if move else 0))
+            hunks = tuple(_sections(body))
+            yield (
+                Edit(move["path"], hunks=hunks, source=path, moved=True) if move else Edit(path, hunks=hunks)
+            )
+
+
+def _until_next_section(lines: list[str], position: int) -> tuple[list[str], int]:
+    body: list[str] = []
+    while position < len(lines) and not (
+        lines[position].startswith(("*** End Patch", "*** Begin Patch")) or _V4A_FILE.match(lines[position])
+    ):
+        if not _FENCE.match(lines[position]) and not lines[position].startswith("*** End of File"):
+            body.append(lines[position])
+        position += 1
+    return body, position
+
+
+def _sections(body: list[str]) -> Iterator[Hunk]:
+    heading, collected = "", list[tuple[str, str]]()
+    for line in body:
+        if line.startswith("@@"):
+            if collected:
+                yield Hunk(tuple(collected), heading=heading)
+                collected = []
+            heading = line.removeprefix("@@").removesuffix("@@").strip()
+        elif line[:1] in (ADDED, REMOVED, CONTEXT) and line:
+            collected.append((line[0], line[1:]))
+        else:
+            collected.append((UNMARKED, line))
+    while collected and collected[-1] == (UNMARKED, ""):
+        collected.pop()
+    if collected:
+        yield Hunk(tuple(collected), heading=heading)
+
+
+# --- JSON and whole files ----------------------------------------------------------------------------------
+
+_PATH_KEYS = ("path", "file", "filename", "file_path", "filePath")
+_OLD_KEYS = ("search", "old", "old_string", "old_str", "find", "before", "original")
+_NEW_KEYS = ("replace", "new", "new_string", "new_str", "replacement", "after", "updated")
+
+
+def json_edits(lines: list[str]) -> Iterator[Edit]:
+    """A JSON list of edits (or an object that holds one): path with search and replace, content or delete."""
+    text = "\n".join(lines)
+    if not any(f'"{key}"' in text for key in _PATH_KEYS):
+        return
+    start = min((at for at in (text.find("["), text.find("{")) if at >= 0), default=-1)
+    while start >= 0:
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            end = start + 1
+            value = None
+        found = list(_edits_in(value))
+        if found:
+            yield from found
+            return
+        starts = (at for at in (text.find("[", end), text.find("{", end)) if at >= 0)
+        start = min(starts, default=-1) if end - start < 100_000 else -1
+
+
+def _edits_in(value: Any) -> Iterator[Edit]:
+    if isinstance(value, dict) and not any(isinstance(value.get(key), str) for key in _PATH_KEYS):
+        value = next((item for item in value.values() if isinstance(item, list)), [])
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, dict):
+            continue
+        path, old, new = (_first(item, keys) for keys in (_PATH_KEYS, _OLD_KEYS, _NEW_KEYS))
+        if path and item.get("delete") is True:
+            yield Edit(path, delete=True)
+        elif path and old is not None and new is not None:
+            yield replacement(path, _split(old), _split(new))
+        elif path and isinstance(item.get("content"), str):
+            yield Edit(path, content=item["content"], overwrite=True)
+
+
+def _first(item: dict[str, Any], keys: tuple[str, ...]) -> str | None:
+    return next((item[key] for key in keys if isinstance(item.get(key), str)), None)
+
+
+def _split(text: str) -> list[str]:
+    lines = text.split("\n")
+    return lines[:-1] if lines and not lines[-1] else lines
+
+
+def whole_files(lines: list[str]) -> Iterator[Edit]:
+    """Fenced blocks under a line with nothing but a path, each a whole file."""
+    position = 0
+    while position < len(lines):
+        if not _FENCE.match(lines[position]):
             position += 1
             continue
-        old_path, new_path = _clean(old["path"], "a/"), _clean(new["path"], "b/")
-        hunks, position = _hunks(lines, position + 2)
-        yield _edit(old_path, new_path, hunks)
+        info = re.match(r"^\s*(?:```|~~~)\s*\w*[ :]+(\S+)\s*$", lines[position])
+        path = (_as_path(lines[position]) if info else "") or _path_above(lines, position)
+        close = next(
+            (at for at in range(position + 1, len(lines)) if re.match(r"^(```|~~~)\s*$", lines[at])), -1
+        )
+        if close < 0:
+            return
+        if path:
+            yield Edit(
+                path, content="".join(f"{line}\n" for line in lines[position + 1 : close]), overwrite=True
+            )
+        position = close + 1
 
 
-def _edit(old_path: str, new_path: str, hunks: tuple[Hunk, ...]) -> Edit:
-    if new_path == "/dev/null":
-        return Edit(old_path, delete=True)
-    if old_path == "/dev/null":
-        return Edit(new_path, content="".join(f"{line}\n" for hunk in hunks for line in hunk.new))
-    if not hunks:
-        raise BadPatch(f"the diff of {new_path} has no hunks")
-    return Edit(new_path, hunks=hunks, source=old_path if old_path != new_path else None)
-
-
-def _clean(path: str, prefix: str) -> str:
-    path = path.split("\t", maxsplit=1)[0].rstrip()
-    if len(path) > 1 and path[0] == path[-1] == '"':
-        path = path[1:-1]
-    return path.removeprefix(prefix)
-
-
-def _hunks(lines: list[str], position: int) -> tuple[tuple[Hunk, ...], int]:
-    hunks: list[Hunk] = []
-    while position < len(lines) and (header := _HUNK.match(lines[position])):
-        position += 1
-        body: list[str] = []
-        while position < len(lines) and _in_hunk(lines, position):
-            body.append(lines[position])
-            position += 1
-        while body and not body[-1]:  # blank lines before a fence or the next file belong to neither side
-            body.pop()
-        hunks.append(_hunk(body, int(header["line"] or 0)))
-    return tuple(hunks), position
-
-
-def _in_hunk(lines: list[str], position: int) -> bool:
-    line = lines[position]
-    if line.startswith("--- ") and position + 1 < len(lines) and lines[position + 1].startswith("+++ "):
-        return False
-    return not line or line[0] in " +-\\"
-
-
-def _hunk(body: list[str], line: int) -> Hunk:
-    kept = [text for text in body if not text.startswith("\\")]
-    old = tuple(text[1:] for text in kept if not text.startswith("+"))
-    new = tuple(text[1:] for text in kept if not text.startswith("-"))
-    return Hunk(old, new, line)
-
-
-FORMATS: tuple[Callable[[list[str]], Iterator[Edit]], ...] = (search_replace, unified)
+FORMATS: tuple[Callable[[list[str]], Iterator[Edit]], ...] = (
+    begin_patch,
+    search_replace,
+    unified,
+    json_edits,
+    whole_files,
+)
 
 
 def read_reply(reply: str) -> tuple[Edit, ...]:
@@ -140,7 +435,36 @@ def read_reply(reply: str) -> tuple[Edit, ...]:
     if len(reply) > MAX_REPLY_CHARACTERS:
         raise BadPatch(f"the reply is longer than {MAX_REPLY_CHARACTERS:,} characters")
     lines = [line.removesuffix("\r") for line in reply.split("\n")]
-    for recognise in FORMATS:
-        if edits := tuple(recognise(lines)):
-            return edits
+    for text in (lines, _dedented(lines)):
+        for recognise in FORMATS if text else ():
+            if edits := tuple(recognise(text)):
+                return edits
     raise BadPatch("the reply holds no patch: expected a unified diff or SEARCH/REPLACE blocks")
+
+
+def _dedented(lines: list[str]) -> list[str]:
+    """The lines with the indentation of a quoted or listed diff taken off; nothing where there is none."""
+    for line in lines:
+        if found := re.match(r"^(\s+|> ?)(?:--- \S|diff --git |<{5,9} ?SEARCH|\*\*\* Begin Patch)", line):
+            return [text.removeprefix(found[1]) for text in lines]
+    return []
+
+
+def unescaped(edits: tuple[Edit, ...]) -> tuple[Edit, ...] | None:
+    """The edits with HTML entities resolved, if every special character in them is written as one."""
+    texts = [text for edit in edits for hunk in edit.hunks for _, text in hunk.lines]
+    texts += [edit.content for edit in edits if edit.content]
+    whole = "\n".join(texts)
+    if not _ENTITY.search(whole) or re.search(r"[<>]|&(?!(?:lt|gt|amp|quot|#39|#x27|apos);)", whole):
+        return None
+    return tuple(
+        replace(
+            edit,
+            content=html.unescape(edit.content) if edit.content is not None else None,
+            hunks=tuple(
+                replace(hunk, lines=tuple((mark, html.unescape(text)) for mark, text in hunk.lines))
+                for hunk in edit.hunks
+            ),
+        )
+        for edit in edits
+    )

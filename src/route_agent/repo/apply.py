@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from route_agent.errors import BadPatch
-from route_agent.patch.fit import fit, touched_paths
+from route_agent.patch.fit import fit
 from route_agent.patch.formats import read_reply
 from route_agent.records.change import EXECUTABLE, REGULAR
 from route_agent.repo.git import GitFailed
 from route_agent.repo.trees import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from route_agent.repo.trees import Trees
 
-    from route_agent.repo.trees import Entry, Trees
+
+class TreeFiles(Mapping[str, bytes]):
+    """A tree's regular files by path; a file is read when it is asked for."""
+
+    def __init__(self, trees: Trees, tree: str) -> None:
+        self._trees = trees
+        self.entries = trees.entries(tree)
+        self._read: dict[str, bytes] = {}
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self:
+            raise KeyError(path)
+        if path not in self._read:
+            self._read |= self._trees.read({path: self.entries[path]})
+        return self._read[path]
+
+    def __contains__(self, path: object) -> bool:
+        entry = self.entries.get(path) if isinstance(path, str) else None
+        return entry is not None and entry.mode in (REGULAR, EXECUTABLE)
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path in self.entries if path in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def apply_reply(trees: Trees, start: str, reply: str) -> str:
@@ -22,36 +47,18 @@ def apply_reply(trees: Trees, start: str, reply: str) -> str:
 
     Raises:
         BadPatch: no patch in it, or an edit has no home.
-        HostilePatch: an edit names a path that no patch may name.
+        HostilePatch: an edit asks for what no patch may have.
     """
-    # half of a character pair, which JSON can carry, is no text that a file could hold
-    edits = read_reply(reply.encode("utf-8", "replace").decode())
-    touched = touched_paths(edits)
-    entries = trees.entries(start)
-    known = {path: entries[path] for path in touched if path in entries}
-    for path, entry in known.items():
-        if entry.mode not in (REGULAR, EXECUTABLE):
+    files = TreeFiles(trees, start)
+    fitted = fit(read_reply(reply), files)
+    contents: dict[str, Content | None] = {}
+    for path in {*fitted.contents, *fitted.modes}:
+        if path in files.entries and path not in files:
             raise BadPatch(f"{path} is a link or a submodule, and only files are edited")
-    changed = fit(edits, trees.read(known))
-    _refuse_to_replace(changed, entries)
-    contents = {
-        path: None if data is None else Content(known[path].mode if path in known else REGULAR, data)
-        for path, data in changed.items()
-    }
+        data = fitted.contents[path] if path in fitted.contents else files[path]
+        known = files.entries[path].mode if path in files else REGULAR
+        contents[path] = None if data is None else Content(fitted.modes.get(path, known), data)
     try:
         return trees.write(start, contents)
     except GitFailed as error:
-        raise BadPatch(f"git refuses the patched tree: {error.words}") from error
-
-
-def _refuse_to_replace(changed: Mapping[str, bytes | None], entries: Mapping[str, Entry]) -> None:
-    """A file where a folder was, or the other way round: git would drop what stood there without a word."""
-    written = [path for path, data in changed.items() if data is not None]
-    kept = entries.keys() - changed.keys()
-    for path in written:
-        parents = ("/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 1))
-        if parent := next((it for it in parents if it in kept), ""):
-            raise BadPatch(f"{path} cannot be written: {parent} is no folder")
-    folders = tuple(f"{path}/" for path in written if path not in entries)
-    if inner := next((path for path in kept if path.startswith(folders)), ""):
-        raise BadPatch(f"{inner} is there: its folder cannot become a file")
+        raise BadPatch(f"git refuses the patched tree: {error.stderr}") from error
