@@ -115,7 +115,8 @@ def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
     )
     yield head, "bold"
     for call in attempt.calls:
-        served = f", served by {call.model_served}" if call.other_model_answered else ""
+        other = call.model_served and call.model_served != call.model_requested
+        served = f" (served by {call.model_served})" if other else ""
         usage = call.usage
         tokens = f"{usage.input_total:,} tokens in, {usage.output_total:,} out" if usage else "tokens unknown"
         if call.provider != "recorded":
