@@ -19,7 +19,11 @@ config_app = typer.Typer(help="Your own configuration: providers, key names, tru
 hook_app = typer.Typer(
     help="The pre-push hook: score and check what is pushed, without a model.", rich_markup_mode=None
 )
+patch_app = typer.Typer(
+    help="The applier by itself: any reply, the right place or nowhere.", rich_markup_mode=None
+)
 app.add_typer(config_app, name="config")
+app.add_typer(patch_app, name="patch")
 app.add_typer(hook_app, name="hook")
 
 Directory = Annotated[Path, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.")]
@@ -233,6 +237,30 @@ def gate(
     from route_agent.cli.gate import gate as body
 
     body(directory, base, head, policy, as_json=as_json)
+
+
+@patch_app.command("apply")
+def patch_apply(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A reply or patch; - reads standard input.")],
+    check: Annotated[bool, typer.Option("--check", help="Only say what would be done.")] = False,
+    as_json: Json = False,
+    directory: Directory = Path(),
+) -> None:
+    """Apply a reply to the files of a folder: exit 0 applied, 1 refused, 4 hostile."""
+    from route_agent.cli.patch import apply as body
+
+    body(file, directory, check=check, as_json=as_json)
+
+
+@patch_app.command("show")
+def patch_show(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A reply or patch; - reads standard input.")],
+    as_json: Json = False,
+) -> None:
+    """Print what a reply asks for; no file is looked at."""
+    from route_agent.cli.patch import show as body
+
+    body(file, as_json=as_json)
 
 
 @config_app.command("path")
