@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from route_agent.evidence import broken_environment, grade, reachable, targets
+from route_agent.evidence import broken_environment, grade, judging, reachable, targets
+from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import (
     CheckKind,
     CheckResult,
@@ -22,7 +23,7 @@ def suite(green: str = "", red: str = "", skipped: str = "", *, reason: str = ""
     ids = dict.fromkeys(green.split(), "passed") | dict.fromkeys(red.split(), "failed")
     ids |= dict.fromkeys(skipped.split(), "skipped")
     outcome = Outcome.FAILED if red or reason else Outcome.PASSED
-    return CheckResult("pytest", CheckKind.TEST, outcome, reason, tests=ids)
+    return CheckResult("pytest", CheckKind.TEST, outcome, reason, int(outcome is Outcome.FAILED), tests=ids)
 
 
 def check(name: str, outcome: Outcome, kind: CheckKind = CheckKind.LINT, reason: str = "") -> CheckResult:
@@ -163,8 +164,56 @@ def test_a_patch_that_rewrites_the_test_that_should_judge_it_is_tampering() -> N
     before, after = run(suite("a", "t/test_w.py::test_b")), run(suite("a t/test_w.py::test_b"))
     wanted = frozenset({"pytest::t/test_w.py::test_b"})
 
-    found = grade(before, after, wanted, rewritten=frozenset({"t/test_w.py"}))
+    found = grade(before, after, wanted, judges=frozenset({"t/test_w.py"}))
 
     assert found.failure is Failure.TAMPERED
-    assert "the patch rewrites the test that should judge it" in found.reasons[0]
-    assert grade(before, after, wanted, rewritten=frozenset({"w.py"})).grade is Grade.DISCRIMINATING
+    assert "the patch changes t/test_w.py, which decides" in found.reasons[0]
+    assert grade(before, after, wanted, judges=frozenset({"conftest.py"})).failure is Failure.TAMPERED
+    assert grade(before, after, wanted, judges=frozenset({"t/test_other.py"})).grade is Grade.DISCRIMINATING
+
+
+def test_a_red_test_that_vanishes_is_tampering_and_no_solution() -> None:
+    for after in (suite("a"), suite("a", skipped="b")):
+        assert judged(run(suite("a", "b")), run(after), "pytest::b").failure is Failure.TAMPERED
+        assert judged(run(suite("a", "b")), run(after)).failure is Failure.TAMPERED
+
+
+def test_a_check_that_ends_without_telling_why_is_a_regression_whatever_it_was_before() -> None:
+    hanging = CheckResult("pytest", CheckKind.TEST, RED, "timeout after 4 s", None, tests={"a": "passed"})
+    silent = CheckResult("pytest", CheckKind.TEST, RED, "exit code 0 but …", 0, tests={"a": "passed"})
+
+    for after in (hanging, silent):
+        assert judged(run(suite("a", "b")), run(after), "pytest::b").failure is Failure.REGRESSION
+
+
+def test_a_check_that_told_its_tests_and_tells_none_now_is_a_regression() -> None:
+    mute = CheckResult("pytest", CheckKind.TEST, GREEN)
+
+    assert judged(run(suite("a")), run(mute)).failure is Failure.REGRESSION
+
+
+def test_what_is_wanted_of_a_check_that_did_not_run_is_still_failing() -> None:
+    before = run(CheckResult("unit", CheckKind.TEST, RED), suite("a"))
+
+    assert judged(before, run(suite("a")), "unit::exit").failure is Failure.STILL_FAILING
+
+
+def test_what_decides_about_checks_is_known_by_its_place() -> None:
+    def file(path: str, old: str = "100644") -> FileChange:
+        return FileChange(path, old, "100644", "1", "2")
+
+    new = "000000"
+    change = Change(
+        "a",
+        "b",
+        (
+            file("conftest.py", new),
+            file("run.py"),
+            file("src/a.py"),
+            file("tests/helper.py"),
+            file("tests/test_n.py", new),
+        ),
+    )
+
+    assert judging(change, [("python", "./run.py")], False) == {"conftest.py", "run.py", "tests/helper.py"}
+    assert judging(change, [], True) >= {"pyproject.toml"}

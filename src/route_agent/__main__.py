@@ -1,5 +1,6 @@
 """The way in: `route-agent` and `python -m route_agent`. The one place that catches a bug (exit 70)."""
 
+import io
 import os
 import sys
 
@@ -13,19 +14,30 @@ if not sys.flags.safe_path and sys.argv[0].endswith("__main__.py"):
 
 def main() -> None:
     """Run the command line and exit."""
-    from route_agent.cli.app import app
-
     try:
+        _mend_streams()
+        from route_agent.cli.app import app
+
         app()
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader went away: `route-agent show | head`
-        sys.exit(141)
+    except KeyboardInterrupt:  # so early that no command had begun
+        sys.stderr.write("error: interrupted\n")
+        sys.exit(130)
     except Exception:  # noqa: BLE001 - whatever arrives here is our fault, and says so with its traceback
         import traceback
 
         traceback.print_exc()
         sys.stderr.write("this is a bug in route-agent; please report it with the lines above\n")
         sys.exit(70)
+
+
+def _mend_streams() -> None:
+    """Streams that were closed lead nowhere; what an encoding does not have is escaped, and stops nothing."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # takes the number that is missing, before a file of ours can take it and be written over
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ MAX_NAMED_FILES = 50
 MAX_SYMBOLS = 20
 
 _PATH = re.compile(
-    r"(?<![\w/.-])(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}(?![\w/])"  # with a suffix
-    r"|(?<![\w/.-])(?:[\w.@+-]+/)+[\w.@+-]*"  # with a folder
+    r"(?<![\w/.@+-])(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}(?![\w/])"  # with a suffix
+    r"|(?<![\w/.@+-])(?:[\w.@+-]+/)+[\w.@+-]*"  # with a folder
 )
 _SYMBOL = re.compile(
     r"\b(?:class|function|method|def|struct|interface|enum)\s+`?([A-Za-z_]\w{2,})"
@@ -42,21 +42,18 @@ def clean(raw: str | bytes) -> str:
     Raises:
         UsageError: empty, larger than 64 KiB, or not text.
     """
-    if isinstance(raw, bytes):
-        if len(raw) > MAX_BYTES:
-            raise UsageError(
-                f"the task is {len(raw):,} bytes; at most {MAX_BYTES:,} are read", hint="shorten it"
-            )
-        if b"\0" in raw:
-            raise UsageError("the task is not text: it holds NUL bytes", hint="pass a text file")
-        try:
-            raw = raw.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UsageError(
-                f"the task is not UTF-8 text (byte {error.start})", hint="save it as UTF-8"
-            ) from error
-    if len(raw.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+    # an argument that is not UTF-8 arrives with its odd bytes as surrogates
+    data = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
+    if len(data) > MAX_BYTES:
         raise UsageError(f"the task is longer than {MAX_BYTES:,} bytes", hint="shorten it")
+    if b"\0" in data:
+        raise UsageError("the task is not text: it holds NUL bytes", hint="pass a text file")
+    try:
+        raw = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"the task is not UTF-8 text (byte {error.start})", hint="save it as UTF-8"
+        ) from error
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", raw.replace("\r\n", "\n")))
     text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter)[0] != "C")
     if not text.strip():
@@ -71,17 +68,21 @@ def words_found(text: str, words: Iterable[str]) -> tuple[str, ...]:
 
 
 def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
-    """The tree's files that the text names, whole or by their last parts (`worker.py`, `sync/worker.py`)."""
-    tokens = list(dict.fromkeys(match.group().removeprefix("./") for match in _PATH.finditer(text)))
+    """The tree's files that the text names: whole, by their last parts (`sync/worker.py`), or by a folder."""
+    tokens = dict.fromkeys(match.group().removeprefix("./") for match in _PATH.finditer(text))
     if not tokens:
         return ()
-    known = list(paths)
-    found: dict[str, None] = {}
-    for token in tokens:
-        for path in known:
-            if path == token or path.endswith(f"/{token}") or path.startswith(f"{token.rstrip('/')}/"):
-                found[path] = None
-    return tuple(found)[:MAX_NAMED_FILES]
+    # a path has few forms and a text many tokens: looked up, and not compared one by one
+    files = {token: rank for rank, token in enumerate(tokens)}
+    folders = {token.rstrip("/"): rank for token, rank in reversed(files.items())}
+    found: list[tuple[int, str]] = []
+    for path in paths:
+        slashes = [at for at, letter in enumerate(path) if letter == "/"]
+        ranks = [files[end] for end in (path, *(path[at + 1 :] for at in slashes)) if end in files]
+        ranks += [folders[path[:at]] for at in slashes if path[:at] in folders]
+        if ranks:
+            found.append((min(ranks), path))
+    return tuple(path for _, path in sorted(found, key=lambda it: it[0]))[:MAX_NAMED_FILES]
 
 
 def named_symbols(text: str) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Climb:
         ask: writes the request for a lane, with what was tried before.
         prover: proves a change.
         purse: the run's money.
+        forced: whether the operator allowed a lane below an always-strong condition.
         record: keeps an attempt the moment it ended.
         on: told what goes on.
     """
@@ -63,22 +64,20 @@ class Climb:
     purse: Purse
     record: Callable[[Attempt], None]
     on: Listener
+    forced: bool = False
 
     def run(self) -> tuple[list[Attempt], Verdict, str]:
         """Climb until a patch is accepted or no lane may follow; with the verdict, the reason in words."""
         attempts: list[Attempt] = []
         for name in self.decision.ladder[: self.policy.limits.max_attempts]:
-            try:
-                attempt = self._try(self.lanes[name], attempts)
-            except LimitReached as stop:
-                return attempts, Verdict.LIMIT, f"{stop}. {stop.hint}" if stop.hint else str(stop)
+            attempt = self._try(self.lanes[name], attempts)
             attempts.append(attempt)
             self.record(attempt)
             self.on(Event(Step.RESULT, f"{name}: {attempt.failure.value if attempt.failure else 'accepted'}"))
             if attempt.accepted:
                 return attempts, Verdict.ACCEPTED, f"accepted at {attempt.grade.value} by {name}"
-            if attempt.failure is Failure.HOSTILE:
-                return attempts, Verdict.HOSTILE, attempt.reason
+            if attempt.failure in _ENDINGS:
+                return attempts, _ENDINGS[attempt.failure], attempt.reason
             if not self._may_follow(attempt):
                 break
         return attempts, *self._unsolved(attempts)
@@ -114,6 +113,9 @@ class Climb:
                 attempt, change=change, patch=self.prover.slot.trees.diff(self.start, change.new_tree)
             )
             attempt = self._judge(attempt, change, tried)
+        except LimitReached as stop:
+            reason = f"{stop}. {stop.hint}" if stop.hint else str(stop)
+            attempt = replace(attempt, failure=Failure.LIMIT, reason=reason)
         except ProviderError as error:
             attempt = replace(attempt, failure=Failure.PROVIDER, reason=f"{error.kind}: {error}")
         except BadPatch as error:
@@ -131,14 +133,13 @@ class Climb:
         if not change.files:
             raise BadPatch("the patch changes nothing")
         guard.judge(change, trees.links(change))
+        guard.judge_added(trees.diff(self.start, tree))
         return change
 
     def _judge(self, attempt: Attempt, change: Change, tried: Sequence[Attempt]) -> Attempt:
         """Is it this lane's to change, is it proved, is that enough?"""
-        top = self.decision.ladder[-1]
-        if attempt.lane != top and (kept := risk.touched_conditions(change, self.policy)):
-            reason = f"the patch touches what always goes to {top}: {kept[0][1]}"
-            return replace(attempt, failure=Failure.RAISED, reason=reason)
+        if attempt.lane != self.top and not self.forced and (why := self._belongs_higher(change)):
+            return replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {self.top}: {why}")
         self.on(Event(Step.CHECK, change.summary))
         about = (*self.touched, *change.paths)
         wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
@@ -149,6 +150,21 @@ class Climb:
             failure = Failure.STALLED if stalled else found.failure
             return replace(attempt, failure=failure, reason="; ".join(found.reasons))
         return self._accept(attempt, found, change)
+
+    @property
+    def top(self) -> str:
+        """The highest lane of the policy's own ladder, whatever this run's ladder was cut to."""
+        models = self.policy.models
+        return next(lane for lane in reversed(self.policy.routing.ladder) if not models[lane][0].is_fixer)
+
+    def _belongs_higher(self, change: Change) -> str:
+        """Why a patch of these files may not come from below the top lane; empty where it may."""
+        if kept := risk.touched_conditions(change, self.policy):
+            return kept[0][1]
+        scored = risk.assess(risk.Facts("", change), self.policy).score
+        if scored > self.policy.routing.fast_max_score:
+            return f"it scores {scored} by the files that it touches"
+        return ""
 
     def _accept(self, attempt: Attempt, found: Evidence, change: Change) -> Attempt:
         claimed = self.decision.task_class
@@ -161,6 +177,9 @@ class Climb:
         return replace(attempt, failure=Failure.WEAK, reason=reason)
 
 
+_ENDINGS = {Failure.HOSTILE: Verdict.HOSTILE, Failure.LIMIT: Verdict.LIMIT}
+
+
 def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision:
     """The decision without the lanes whose bar no check here could reach, each named with its reason."""
     bars = {lane: _lowest_bar(policy, lane, decision.task_class) for lane in decision.ladder}
@@ -170,7 +189,12 @@ def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision
         for lane, bar in bars.items()
         if lane not in kept
     )
-    return replace(decision, lane=kept[0] if kept else decision.lane, ladder=tuple(kept), skipped=skipped)
+    return replace(
+        decision,
+        lane=kept[0] if kept else decision.lane,
+        ladder=tuple(kept),
+        skipped=(*decision.skipped, *skipped),
+    )
 
 
 def _lowest_bar(policy: Policy, lane: str, task_class: TaskClass) -> Grade:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent import brief as briefs
 from route_agent import risk as risks
-from route_agent import routing, trust
+from route_agent import routing, trust, yamlfile
 from route_agent.errors import EnvironmentBroken, PolicyError, UsageError
 from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, parse_policy, presets
 from route_agent.repo.repository import Repository
@@ -111,7 +112,7 @@ def policy_in_force(
     else:
         text = repository.file_at(base, POLICY_PATH)
         name = POLICY_PATH if text is not None else "default"
-        if _differs(repository.root / POLICY_PATH, text):
+        if _differs(repository, text):
             notices.append(
                 f"{POLICY_PATH}: your change is not in force: commit it, or pass --policy {POLICY_PATH}"
             )
@@ -145,11 +146,17 @@ def _chosen(chosen: str) -> tuple[str, bytes]:
         ) from error
 
 
-def _differs(file: Path, committed: bytes | None) -> bool:
+def _differs(repository: Repository, committed: bytes | None) -> bool:
+    """Whether the working tree has another policy. A link is not followed: it may lead to what has no end."""
+    file = repository.root / POLICY_PATH
     try:
-        return file.read_bytes() != committed
+        if not stat.S_ISREG(file.lstat().st_mode):
+            return True
+        with file.open("rb") as opened_file:
+            text = opened_file.read(yamlfile.MAX_BYTES + 1)
     except OSError:
-        return committed is not None
+        return committed is not None and repository.settings.get("core.sparsecheckout") != "true"
+    return text.replace(b"\r\n", b"\n") != (committed or b"").replace(b"\r\n", b"\n")
 
 
 def _with_discovered(
@@ -214,6 +221,18 @@ def decide(
     red = frozenset(result.kind for result in baseline.failed) if baseline else frozenset()
     kind = briefs.task_class(known.brief)
     return risk, routing.route(risk, ground.policy, kind, red_kinds=red, wish=wish)
+
+
+def refuse_early(ground: Opened, brief: str, wish: routing.Wish, unusable: dict[str, str]) -> None:
+    """What can be known to fail before the checks have run, which may take minutes.
+
+    Raises:
+        UsageError: the wished lane cannot be had, or no lane of the ladder can be called here.
+    """
+    policy = ground.policy.policy
+    _, decision = decide(ground, facts(ground, brief, None), None, wish)
+    if not any(policy.models[lane][0].is_fixer for lane in policy.routing.ladder):
+        with_usable_lanes(decision, unusable)
 
 
 def with_usable_lanes(decision: Decision, unusable: dict[str, str]) -> Decision:

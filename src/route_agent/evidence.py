@@ -9,22 +9,33 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from route_agent.brief import words_found
+from route_agent.globs import any_match
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Outcome
 from route_agent.records.grades import Failure, Grade
 from route_agent.records.runs import Evidence
-from route_agent.routing import FIXED_BY_CLASS
+from route_agent.routing import FIXED_BY_CLASS, is_test_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from route_agent.records.change import Change
     from route_agent.records.grades import TaskClass
 
 NO_TESTS = "no tests were collected"
 TIMEOUT = "timeout"
 _SHOWN = 5
+_TEST_MODULES = ("**/test_*", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
+
+# what decides how checks run, wherever it stands
+_RUNNERS = (
+    "**/conftest.py", "**/pytest.ini", "**/tox.ini", "**/setup.cfg", "**/noxfile.py", "**/Makefile",
+    "**/package.json", "**/sitecustomize.py", "**/*.pth", "**/ruff.toml", "**/.ruff.toml", "**/.flake8",
+    "**/mypy.ini", "**/.coveragerc", "**/jest.config.*", "**/.eslintrc*", "**/tsconfig.json",
+)  # fmt: skip
 
 
 def broken_environment(baseline: CheckRun) -> str:
@@ -88,8 +99,27 @@ def _belongs(test: str, stems: set[str]) -> bool:
     return stem in stems or stem.removeprefix("test_").removesuffix("_test") in stems
 
 
+def judging(change: Change, argvs: Iterable[tuple[str, ...]], tools_changed: bool) -> frozenset[str]:
+    """The files of a change that decide what the checks say.
+
+    Args:
+        change: start against the patched tree.
+        argvs: the checks' commands; a file that one names is a judge.
+        tools_changed: whether `pyproject.toml` configures its tools otherwise now.
+    """
+    named = {word.removeprefix("./") for argv in argvs for word in argv}
+    found = {
+        file.path
+        for file in change.files
+        if any_match(file.path, _RUNNERS)
+        or file.path in named
+        or (is_test_path(file.path) and not file.is_new)
+    }
+    return frozenset(found | ({"pyproject.toml"} if tools_changed else set()))
+
+
 def grade(
-    baseline: CheckRun, now: CheckRun, wanted: frozenset[str], *, rewritten: frozenset[str] = frozenset()
+    baseline: CheckRun, now: CheckRun, wanted: frozenset[str], *, judges: frozenset[str] = frozenset()
 ) -> Evidence:
     """Compare the patched tree's results with those at start.
 
@@ -97,61 +127,98 @@ def grade(
         baseline: the checks at start.
         now: the same checks on the patched tree.
         wanted: the ids of `targets`.
-        rewritten: test files of start that the patch changes: what turns green in them proves nothing.
+        judges: files of start that decide what the checks say and that the patch changes: test files, their
+            helpers, configuration. What turns green under them proves nothing.
 
     Returns:
         Evidence with its grade, or with the failure class that speaks against the patch.
     """
     pre_existing: list[str] = []
     regressions: list[str] = []
+    vanished: list[str] = []
     flips: list[str] = []
     for result in now.results:
         before = baseline.named(result.name)
         if before is None:
             regressions += [f"{result.name} is new and red"] if not result.passed else []
             continue
-        worse, same, better = _compare(before, result)
-        regressions += worse
-        pre_existing += same
-        flips += better
-    still = sorted(wanted & set(pre_existing))
-    judged_by = {name for name in flips if name.partition("::")[2].partition("::")[0] in rewritten}
-    flips = [name for name in flips if name not in judged_by]
+        compared = _compare(before, result)
+        regressions += compared.worse
+        vanished += compared.vanished
+        pre_existing += compared.same
+        flips += compared.better
+    counted = sorted(set(flips) & wanted) or _test_flips(now, flips)
+    unmet = sorted(wanted - set(flips) - set(vanished))
     if regressions:
         return _against(now, Failure.REGRESSION, regressions, pre_existing)
-    if judged_by:
-        reasons = [f"the patch rewrites the test that should judge it: {name}" for name in sorted(judged_by)]
+    if vanished:
+        reasons = [f"{name} was red at start and no longer runs" for name in sorted(vanished)]
         return _against(now, Failure.TAMPERED, reasons, pre_existing)
-    if still:
-        reasons = [f"{name} was red at start and still is" for name in still]
-        return _against(
-            now, Failure.STILL_FAILING, reasons, [name for name in pre_existing if name not in still]
-        )
-    return _for(now, sorted(set(flips) & wanted) or _test_flips(now, flips), pre_existing)
+    if unmet:
+        reasons = [f"{name} was red at start and still is" for name in unmet]
+        return _against(now, Failure.STILL_FAILING, reasons, [it for it in pre_existing if it not in unmet])
+    if doubtful := _judged(counted, judges):
+        reasons = [f"the patch changes {judge}, which decides what {name} says" for name, judge in doubtful]
+        return _against(now, Failure.TAMPERED, reasons, pre_existing)
+    return _for(now, counted, pre_existing)
 
 
-def _compare(before: CheckResult, now: CheckResult) -> tuple[list[str], list[str], list[str]]:
-    """What got worse (in words), what is as red as before, what turned green (both as ids)."""
+def _judged(flips: list[str], judges: frozenset[str]) -> list[tuple[str, str]]:
+    """What turned green under a judge that the patch changed: its own file, or one that decides about all."""
+    about_all = sorted(path for path in judges if not any_match(path, _TEST_MODULES))
+    told = []
+    for name in flips:
+        own = name.partition("::")[2].partition("::")[0]
+        if own in judges or about_all:
+            told.append((name, own if own in judges else about_all[0]))
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One check before and after: what got worse, in words; what is as red, gone, or turned green, as ids."""
+
+    worse: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    better: tuple[str, ...] = ()
+
+
+def _compare(before: CheckResult, now: CheckResult) -> _Compared:
     if now.outcome is Outcome.NOT_RUN:
         if before.outcome is Outcome.NOT_RUN:
-            return [], [], []
-        return [f"{now.name} ran at start and cannot run now: {now.reason}"], [], []
+            return _Compared()
+        return _Compared((f"{now.name} ran at start and cannot run now: {now.reason}",))
+    if before.tests is not None and now.tests is None:
+        return _Compared((f"{now.name} told its tests at start and tells none now",))
     if before.tests is not None and now.tests is not None:
-        gone = before.green - now.green - now.red
-        new_red = now.red - before.green - before.red
-        worse = [f"{test} green at start, red now" for test in sorted(before.green & now.red)]
-        worse += [f"{test} green at start, no longer runs" for test in sorted(gone)]
-        worse += [f"{test} is new and red" for test in sorted(new_red)]
-        if not worse and before.passed and not now.passed:
-            worse = [f"{now.name} passed at start, fails now: {now.reason}"]
-        same = [f"{now.name}::{test}" for test in sorted(before.red & now.red)]
-        return worse, same, [f"{now.name}::{test}" for test in sorted(before.red & now.green)]
+        return _compare_tests(before, now)
     if before.passed and not now.passed:
-        return [f"{now.name} passed at start, fails now: {now.reason}"], [], []
-    if not before.passed and before.outcome is Outcome.FAILED:
-        identity = f"{now.name}::exit"
-        return ([], [], [identity]) if now.passed else ([], [identity], [])
-    return [], [], []
+        return _Compared((f"{now.name} passed at start, fails now: {now.reason}",))
+    if before.outcome is Outcome.FAILED:
+        identity = (f"{now.name}::exit",)
+        return _Compared(better=identity) if now.passed else _Compared(same=identity)
+    return _Compared()
+
+
+def _compare_tests(before: CheckResult, now: CheckResult) -> _Compared:
+    worse = [f"{test} green at start, red now" for test in sorted(before.green & now.red)]
+    worse += [f"{test} green at start, no longer runs" for test in sorted(before.green - now.green - now.red)]
+    worse += [f"{test} is new and red" for test in sorted(now.red - before.green - before.red)]
+    # a timeout or a session that never ended hides what would have been red
+    unexplained = now.outcome is Outcome.FAILED and (not now.red or now.exit_code in (None, 0))
+    if not worse and (unexplained or (before.passed and not now.passed)):
+        worse = [f"{now.name} fails now: {now.reason}"]
+
+    def named(tests: frozenset[str]) -> tuple[str, ...]:
+        return tuple(f"{now.name}::{test}" for test in sorted(tests))
+
+    return _Compared(
+        worse=tuple(worse),
+        same=named(before.red & now.red),
+        vanished=named(before.red - now.red - now.green),
+        better=named(before.red & now.green),
+    )
 
 
 def _against(now: CheckRun, failure: Failure, reasons: list[str], pre_existing: list[str]) -> Evidence:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from route_agent.records.grades import TaskClass
     from route_agent.records.risk import Risk
 
-_DOCS = ("**/*.md", "**/*.rst", "**/*.txt", "**/*.adoc", "**/docs/**", "**/LICENSE*", "**/CHANGELOG*")
+_DOCS = ("**/*.md", "**/*.rst", "**/*.adoc", "**/LICENSE", "**/CHANGELOG")
 _TESTS = (
     "**/tests/**",
     "**/test/**",

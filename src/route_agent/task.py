@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shlex
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from route_agent import context, decide, evidence, places, prompt
 from route_agent.climb import Climb, within_reach
 from route_agent.config import prices, required_isolation
-from route_agent.errors import DeliveryRefused, EnvironmentBroken
+from route_agent.errors import DeliveryRefused, EnvironmentBroken, LedgerError, RepositoryState
 from route_agent.lanes.build import build_lanes
 from route_agent.lanes.desk import Desk, Workspace
 from route_agent.ledger.budget import Purse
@@ -21,7 +22,7 @@ from route_agent.records.events import Event, Step
 from route_agent.records.grades import Verdict
 from route_agent.records.lanes import Request
 from route_agent.records.runs import Cost, Run
-from route_agent.redaction import is_secret_name
+from route_agent.redaction import is_secret_name, redact_all
 from route_agent.repo.delivery import Wanted, deliver, refuse_early
 from route_agent.routing import Wish
 from route_agent.sandbox.environment import clean_environment
@@ -106,32 +107,56 @@ class _TaskRun:
             ledger, self.run.id, self.prices, max_usd=limits.max_usd, per_day_usd=limits.per_day_usd
         )
         self.attempts: list[Attempt] = []
+        self.begun = False
 
     def go(self) -> Run:
         """Baseline, decision, climb, delivery."""
+        try:
+            return self._go()
+        except KeyboardInterrupt:
+            self._finish(Verdict.INTERRUPTED, "stopped by the user")
+            raise
+        except LedgerError as error:
+            raise self._with_what_was_spent(error) from error
+
+    def _with_what_was_spent(self, error: LedgerError) -> LedgerError:
+        """What cannot be written down is told at least."""
+        cost, patch = Cost.of(self.purse.calls), self.run.patch_path
+        if not (self.purse.calls or patch):
+            return error
+        unknown = f" and {cost.unknown_calls} calls of unknown cost" if cost.unknown_calls else ""
+        saved = f"; patch saved: {patch}" if patch else ""
+        spent = f"${cost.known_micro_usd / 1e6:.4f}{unknown} spent{saved}"
+        return LedgerError(f"{error.what}. This run: {spent}", hint=error.hint)
+
+    def _go(self) -> Run:
+        lanes, unusable, specs = build_lanes(self.policy, self.ground.config, self.options.replies)
+        decide.refuse_early(self.ground, self.run.brief, self.options.wish, unusable)
         self.on(Event(Step.BASELINE, " · ".join(check.name for check in self.policy.checks)))
         baseline = self.prover.baseline(self.ground.start)
         known = decide.facts(self.ground, self.run.brief, baseline)
         risk, decision = decide.decide(self.ground, known, baseline, self.options.wish)
-        lanes, unusable, specs = build_lanes(self.policy, self.ground.config, self.options.replies)
         decision = decide.with_usable_lanes(decision, unusable)
         decision = within_reach(decision, self.policy, evidence.reachable(baseline))
         self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline)
         self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
         self.on(Event(Step.DECIDED, self._money()))
-        self.ledger.begin(self.run, forced_lane=self.options.wish.force)
+        self._begin()
         self.ledger.add_baseline(self.run.id, baseline.results)
         climb = self._climb(decision, baseline, known, lanes, specs)
         if self.options.dry_run:
             return self._finish(Verdict.PLANNED, self._quote(climb, decision, specs))
         try:
             _, verdict, reason = climb.run()
-            return self._finish(verdict, reason)
-        except KeyboardInterrupt:
-            self._finish(Verdict.INTERRUPTED, "stopped by the user")
-            raise
-        except EnvironmentBroken as error:
-            return self._finish(Verdict.ENVIRONMENT, f"{error}. {error.hint}")
+        except (EnvironmentBroken, RepositoryState) as error:
+            if isinstance(error, RepositoryState):
+                self.ground.slot.discard()
+            verdict, reason = Verdict.ENVIRONMENT, f"{error}. {error.hint}"
+        return self._finish(verdict, reason)
+
+    def _begin(self) -> None:
+        self.begun = True
+        self.ledger.begin(self.run, forced_lane=self.options.wish.force)
 
     def _money(self) -> str:
         limits = self.policy.limits
@@ -175,6 +200,7 @@ class _TaskRun:
             purse=self.purse,
             record=self._record,
             on=self.on,
+            forced=self.options.wish.force,
         )
 
     def _workspace(self, start: str) -> Iterator[Workspace]:
@@ -220,13 +246,21 @@ class _TaskRun:
             seconds=time.monotonic() - self.began,
         )
         self._save()
-        if self.run.accepted and self.options.wanted.anything:
+        if verdict is Verdict.ACCEPTED and self.options.wanted.anything:
             self._deliver()
         self.run = replace(self.run, seconds=time.monotonic() - self.began)
+        return self._written_down()
+
+    def _written_down(self) -> Run:
+        """The run as the ledger keeps it: what is shown now is what will be shown again."""
         from pydantic import TypeAdapter
 
-        self.ledger.finish(self.run, TypeAdapter(Run).dump_json(self.run).decode())
-        return self.run
+        runs = TypeAdapter(Run)
+        told = redact_all(runs.dump_python(self.run, mode="json"))
+        if not self.begun:  # stopped before anything was decided
+            self._begin()
+        self.ledger.finish(self.run, json.dumps(told))
+        return runs.validate_python(told)
 
     def _save(self) -> None:
         """Keep every attempt's patch; the accepted one under its own name."""
@@ -234,12 +268,19 @@ class _TaskRun:
         if not kept:
             return
         folder = places.run_dir(self.ground.repository.git_dir, self.run.id)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for number, attempt in kept:
-            file = folder / ("patch.diff" if attempt.accepted else f"attempt-{number}-{attempt.lane}.diff")
-            file.write_bytes(attempt.patch.encode("utf-8", "surrogateescape"))
-            if attempt.accepted:
-                self.run = replace(self.run, patch_path=str(file), next_step=f"git apply {file}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for number, attempt in kept:
+                name = "patch.diff" if attempt.accepted else f"attempt-{number}-{attempt.lane}.diff"
+                (folder / name).write_bytes(attempt.patch.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            why = f"not delivered: the patch cannot be saved: {error}" if self.run.accepted else ""
+            self.run = replace(self.run, delivered=why)
+            return
+        if self.run.accepted:
+            file = folder / "patch.diff"
+            next_step = f"git apply {shlex.quote(str(file))}"
+            self.run = replace(self.run, patch_path=str(file), next_step=next_step)
 
     def _deliver(self) -> None:
         accepted = self.run.accepted
@@ -250,12 +291,13 @@ class _TaskRun:
         repository, trees = self.ground.repository, self.ground.slot.trees
         title = (accepted.summary or self.run.brief.splitlines()[0])[:72]
         message = f"{title}\n\n{self.run.brief}\n\nRoute-Agent-Run: {self.run.id}\n"
+        message = message.encode("utf-8", "replace").decode()  # a reply can hold half a character pair
         try:
             done = deliver(
                 repository, trees, accepted.change, Path(self.run.patch_path), self.options.wanted, message
             )
             self.run = replace(self.run, delivered=done, next_step="")
-        except DeliveryRefused as error:
+        except (DeliveryRefused, RepositoryState) as error:
             self.run = replace(self.run, delivered=f"not delivered: {error}. {error.hint}".rstrip(". "))
 
 
@@ -299,6 +341,9 @@ class _Library:
             baseline=self._baseline,
             tried=tried,
         )
+        # names and lines that are not UTF-8 were carried as surrogates, which no request can hold
+        readable = written.user.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        written = replace(written, user=readable)
         return Request(ground.start, written, tuple(result.name for result in self._baseline.failed))
 
 

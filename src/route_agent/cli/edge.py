@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from route_agent.errors import RouteError
+from route_agent.errors import EnvironmentBroken, RouteError
 from route_agent.redaction import redact_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
 INTERRUPTED = 130
+
+# what a machine runs out of, wherever it happens: no bug of ours, and nothing that a traceback explains
+_RAN_OUT = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS, errno.EIO}
+)
 
 
 @contextmanager
@@ -31,15 +38,22 @@ def plain_errors(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except RouteError as error:
-        complain(error.what, error.hint)
-        if as_json:
-            print_json({"schema": 1, "error": error.what, "hint": error.hint, "exit_code": error.exit_code})
-        sys.exit(error.exit_code)
+        _end(error.what, error.hint, error.exit_code, as_json=as_json)
+    except OSError as error:
+        if error.errno not in _RAN_OUT:
+            raise
+        name = error.filename2 or error.filename
+        where = f"{name}: " if name else ""
+        _end(f"{where}{error.strerror}", "", EnvironmentBroken.exit_code, as_json=as_json)
     except KeyboardInterrupt:
-        complain("interrupted", "")
-        if as_json:
-            print_json({"schema": 1, "error": "interrupted", "hint": "", "exit_code": INTERRUPTED})
-        sys.exit(INTERRUPTED)
+        _end("interrupted", "", INTERRUPTED, as_json=as_json)
+
+
+def _end(what: str, hint: str, exit_code: int, *, as_json: bool) -> NoReturn:
+    complain(what, hint)
+    if as_json:
+        print_json({"schema": 1, "error": what, "hint": hint, "exit_code": exit_code})
+    sys.exit(exit_code)
 
 
 def complain(what: str, hint: str) -> None:
@@ -58,15 +72,46 @@ def visible(text: str) -> str:
 def print_lines(lines: Sequence[tuple[str, str]], *, error: bool = False) -> None:
     """Lines with their styles; plain, and with nothing imported for it, where nobody sees colour."""
     stream = sys.stderr if error else sys.stdout
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        for line, _ in lines:
-            print(visible(line), file=stream)
+    if is_plain(stream):
+        _write("".join(f"{visible(line)}\n" for line, _ in lines), stream)
         return
     from rich.console import Console
 
     console = Console(stderr=error, highlight=False, soft_wrap=True)
-    for line, style in lines:
-        console.print(visible(line), style=style or None, markup=False)
+    with console.capture() as captured:
+        for line, style in lines:
+            console.print(visible(line), style=style or None, markup=False)
+    _write(captured.get(), stream)
+
+
+def is_plain(stream: TextIO) -> bool:
+    """Whether nobody sees colour and movement there."""
+    return not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Write at once, so that a failure is met here and not when the interpreter ends.
+
+    Progress that nobody takes any more stops nothing. Where the reader of the report went away
+    (`route-agent … | head`) there is nothing left to do.
+
+    Raises:
+        EnvironmentBroken: standard output takes no more; what is lost there is not lost in silence.
+    """
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        if stream is sys.stdout and isinstance(error, BrokenPipeError):
+            sys.exit(141)
+        if stream is sys.stdout:
+            raise EnvironmentBroken(
+                f"standard output cannot be written: {error.strerror}",
+                hint="of a run, the ledger has it all: route-agent show",
+            ) from error
 
 
 def say(line: str, style: str = "") -> None:
@@ -74,15 +119,18 @@ def say(line: str, style: str = "") -> None:
     print_lines([(line, style)])
 
 
-def stdout() -> Console:
-    """The console for tables."""
+def print_table(table: Table) -> None:
+    """A table on standard output."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(table)
+    _write(captured.get(), sys.stdout)
 
 
 def stderr() -> Console:
-    """The console for progress and errors."""
+    """The console for progress in a terminal."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False)
@@ -90,7 +138,8 @@ def stderr() -> Console:
 
 def print_json(value: Any) -> None:
     """One object, and nothing else, on standard output; secrets in it are redacted."""
-    sys.stdout.write(json.dumps(redact_all(value), indent=2, ensure_ascii=not _speaks_utf8()) + os.linesep)
+    told = json.dumps(redact_all(value), indent=2, ensure_ascii=not _speaks_utf8())
+    _write(told + os.linesep, sys.stdout)
 
 
 def _speaks_utf8() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,14 @@ def wish(lane: str, only_lane: str, *, force: bool) -> Wish:
     if lane and only_lane:
         raise UsageError("--lane and --only-lane exclude each other")
     return Wish(lane or only_lane, only=bool(only_lane), force=force)
+
+
+def dollars(amount: float | None) -> float | None:
+    """A limit as it was typed; None where none was.
+
+    Raises:
+        UsageError: without end: every run has a limit.
+    """
+    if amount is not None and not math.isfinite(amount):
+        raise UsageError("--max-usd takes an amount that can be reached", hint="--max-usd 5")
+    return amount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from route_agent import places
-from route_agent.cli.edge import plain_errors, print_json, print_lines, say, stdout
+from route_agent.cli.edge import plain_errors, print_json, print_lines, print_table, say
 from route_agent.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def list_runs(limit: int, *, as_json: bool) -> None:
                 f"{row['seconds']:.1f}" if row["seconds"] is not None else "–",
                 row["brief"].splitlines()[0][:60],
             )
-        stdout().print(table)
+        print_table(table)
 
 
 def stats(*, as_json: bool) -> None:
@@ -86,7 +86,7 @@ def stats(*, as_json: bool) -> None:
             table.add_column(heading, justify="left" if heading == "lane" else "right")
         for lane in lanes:
             table.add_row(*_lane_row(lane))
-        stdout().print(table)
+        print_table(table)
 
 
 def _share(part: int, whole: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from route_agent.cli.edge import stderr, visible
+from route_agent.cli.edge import is_plain, print_lines, stderr, visible
 from route_agent.records.events import Event, Step
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ def shown(*, quiet: bool) -> Iterator[Listener]:
     if quiet:
         yield lambda event: None
         return
-    console = stderr()
-    if not console.is_terminal:
+    if is_plain(sys.stderr):
         began = time.monotonic()
-        yield lambda event: console.print(
-            f"{time.monotonic() - began:6.1f} s  {_words(event)}", markup=False, soft_wrap=True
+        yield lambda event: print_lines(
+            [(f"{time.monotonic() - began:6.1f} s  {_words(event)}", "")], error=True
         )
         return
+    console = stderr()
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines
-from route_agent.cli.inputs import read_task, wish
+from route_agent.cli.inputs import dollars, read_task, wish
 from route_agent.cli.progress import shown
 from route_agent.config import load_config
 from route_agent.repo.delivery import Wanted
@@ -72,7 +72,7 @@ def _run(arguments: Arguments) -> Run:
     options = Options(
         wish=wish(arguments.lane, arguments.only_lane, force=arguments.force_lane),
         wanted=Wanted(apply=arguments.apply, branch=arguments.branch, commit=arguments.commit),
-        max_usd=arguments.max_usd,
+        max_usd=dollars(arguments.max_usd),
         max_attempts=arguments.max_attempts,
         deadline_s=arguments.timeout,
         dry_run=arguments.dry_run,

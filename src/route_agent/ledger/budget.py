@@ -105,6 +105,7 @@ class Purse:
     def settle(self, reservation: Reservation, reply: ModelReply, seconds: float) -> Call:
         """Write the answer down, with what it cost."""
         cost = self._prices.cost(reservation.provider, reservation.model, reply.usage)
+        call = self._told(reservation, CallState.DONE, cost, seconds, reply=reply)
         self._ledger.settle(
             reservation.call_id,
             state=CallState.DONE,
@@ -114,15 +115,16 @@ class Purse:
             usage=reply.usage,
             reply=reply.text,
         )
-        return self._told(reservation, CallState.DONE, cost, seconds, reply=reply)
+        return call
 
     def fail(self, reservation: Reservation, state: CallState, error: str, seconds: float) -> Call:
         """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved."""
         cost = 0 if state is CallState.FAILED else None
+        call = self._told(reservation, state, cost, seconds, error=error)
         self._ledger.settle(
             reservation.call_id, state=state, seconds=seconds, cost_micro_usd=cost, error=error
         )
-        return self._told(reservation, state, cost, seconds, error=error)
+        return call
 
     def _told(
         self,

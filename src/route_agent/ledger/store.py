@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from route_agent.records.runs import Attempt, Run
 
 SCHEMA_VERSION = 1
+_SMALLEST = 512  # one page of the smallest kind
+_UNCHANGED = "nothing was changed in it; check the disk, or move the file away to begin a new one"
 
 _SCHEMA = """
 CREATE TABLE run (
@@ -87,20 +89,32 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
             self._db.row_factory = sqlite3.Row
+            version = self._refuse_what_is_not_ours()
             path.chmod(0o600)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
-            self._migrate()
+            if version < SCHEMA_VERSION:
+                self._migrate()
+
+    def _refuse_what_is_not_ours(self) -> int:
+        """Look before anything is written, be it a header; returns the schema's version, 0 where none is."""
+        # SQLite takes a file of a few bytes for an empty one, and would begin anew in it
+        if 0 < self.path.stat().st_size < _SMALLEST:
+            raise LedgerError(f"the ledger {self.path} is damaged: too small", hint=_UNCHANGED)
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            raise LedgerError(
+                f"{self.path} was written by a newer route-agent (schema {version})",
+                hint="update route-agent",
+            )
+        if not version and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise LedgerError(f"{self.path} is another program's database", hint=_UNCHANGED)
+        return version
 
     def _migrate(self) -> None:
         with self._transaction():
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise LedgerError(
-                    f"{self.path} was written by a newer route-agent (schema {version})",
-                    hint="update route-agent",
-                )
-            if version == 0:
+            # another process may have been quicker
+            if not self._db.execute("PRAGMA user_version").fetchone()[0]:
                 for statement in _SCHEMA.split(";"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -116,7 +130,7 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise LedgerError(
                 f"the ledger {self.path} cannot be used: {error}",
-                hint="nothing was changed in it; check the disk, or move the file away to begin a new one",
+                hint=_UNCHANGED,
             ) from error
         except OSError as error:
             raise LedgerError(
@@ -132,7 +146,8 @@ class Ledger:
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # on a full disk SQLite has rolled back itself
+                    self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
 
@@ -149,12 +164,12 @@ class Ledger:
             {
                 "id": run.id,
                 "at": run.started_at,
-                "repository": run.repository,
-                "brief": redact(run.brief),
+                "repository": _text(run.repository),
+                "brief": _text(run.brief),
                 "base": run.base,
                 "start": run.start,
                 "replayed": int(run.replayed),
-                "policy": run.decision.policy_name if run.decision else "",
+                "policy": _text(run.decision.policy_name) if run.decision else "",
                 "hash": run.decision.policy_hash if run.decision else "",
                 "forced": int(forced_lane),
             },
@@ -207,7 +222,7 @@ class Ledger:
                     "files": len(change.files) if change else 0,
                     "added": change.added if change else 0,
                     "deleted": change.deleted if change else 0,
-                    "reason": redact(attempt.reason),
+                    "reason": _text(attempt.reason),
                 },
             )
             self._add_checks(run_id, number, attempt.evidence.checks.results if attempt.evidence else ())
@@ -221,7 +236,7 @@ class Ledger:
         self._db.executemany(
             "INSERT INTO check_result VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (run_id, number, it.name, it.kind.value, it.outcome.value, redact(it.reason), it.seconds)
+                (run_id, number, it.name, it.kind.value, it.outcome.value, _text(it.reason), it.seconds)
                 for it in results
             ],
         )
@@ -285,8 +300,8 @@ class Ledger:
                 "write": usage.cache_write if usage else None,
                 "output": usage.output_total if usage else None,
                 "reasoning": usage.reasoning if usage else None,
-                "error": redact(error),
-                "reply": redact(reply),
+                "error": _text(error),
+                "reply": _text(reply),
             },
         )
 
@@ -339,6 +354,11 @@ class Ledger:
         """`ok`, or what SQLite finds wrong."""
         with self._plainly():
             return str(self._db.execute("PRAGMA integrity_check").fetchone()[0])
+
+
+def _text(text: str) -> str:
+    """Text as it may be kept: without secrets, and without what is no character (half a pair, odd bytes)."""
+    return redact(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _statistics(lane: str, attempts: list[sqlite3.Row]) -> LaneStatistics:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from route_agent.errors import HostilePatch
 from route_agent.records.change import EXECUTABLE, GITLINK, REGULAR, SYMLINK
+from route_agent.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +93,34 @@ def _bad_file(file: FileChange, links: Mapping[str, str]) -> str:
         return f"gets the file mode {file.new_mode}"
     if file.binary:
         return "is binary"
+    if file.path.casefold().startswith(".route-agent/"):
+        return "belongs to the policy that judges it"
     return ""
+
+
+def judge_added(diff: str) -> None:
+    """Refuse added lines that hold a secret, or characters that show other code than they are.
+
+    Raises:
+        HostilePatch: names the file.
+    """
+    path = ""
+    for line in diff.splitlines():
+        if line.startswith("+++ "):
+            path = line[4:].removeprefix("b/")
+        elif line.startswith("+"):
+            if redact(line) != line:
+                raise HostilePatch(
+                    f"patch refused: a line added to {path!r} holds a secret. Nothing was applied"
+                )
+            if _DECEIVING.search(line):
+                raise HostilePatch(
+                    f"patch refused: {path!r} gets text that hides its order. Nothing was applied"
+                )
+
+
+# bidirectional overrides and isolates: source that reads otherwise than it runs
+_DECEIVING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
 
 
 def _leaves(path: str, target: str) -> bool:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from route_agent.errors import BadPatch
 from route_agent.patch.fit import fit
 from route_agent.patch.formats import read_reply
-from route_agent.records.change import EXECUTABLE, REGULAR
+from route_agent.records.change import EXECUTABLE, GITLINK, REGULAR, SYMLINK
 from route_agent.repo.git import GitFailed
 from route_agent.repo.trees import Content
 
 if TYPE_CHECKING:
-    from route_agent.repo.trees import Trees
+    from route_agent.repo.trees import Entry, Trees
 
 
 class TreeFiles(Mapping[str, bytes]):
@@ -50,7 +50,9 @@ def apply_reply(trees: Trees, start: str, reply: str) -> str:
         HostilePatch: an edit asks for what no patch may have.
     """
     files = TreeFiles(trees, start)
-    fitted = fit(read_reply(reply), files)
+    # half of a character pair, which JSON can carry, is no text that a file could hold
+    fitted = fit(read_reply(reply.encode("utf-8", "replace").decode()), files)
+    _refuse_to_replace(fitted.contents, files.entries)
     contents: dict[str, Content | None] = {}
     for path in {*fitted.contents, *fitted.modes}:
         if path in files.entries and path not in files:
@@ -61,4 +63,20 @@ def apply_reply(trees: Trees, start: str, reply: str) -> str:
     try:
         return trees.write(start, contents)
     except GitFailed as error:
-        raise BadPatch(f"git refuses the patched tree: {error.stderr}") from error
+        raise BadPatch(f"git refuses the patched tree: {error.words}") from error
+
+
+def _refuse_to_replace(changed: Mapping[str, bytes | None], entries: Mapping[str, Entry]) -> None:
+    """A file where a folder was, or the other way round: git would drop what stood there without a word."""
+    removed = {path for path, data in changed.items() if data is None}
+    there = (entries.keys() | changed.keys()) - removed
+    new = there - entries.keys()
+    for path in new:
+        parents = ("/".join(path.split("/")[:depth]) for depth in range(1, path.count("/") + 1))
+        if parent := next((it for it in parents if it in there), ""):
+            kinds = {SYMLINK: "a link", GITLINK: "a submodule"}
+            kind = kinds.get(entries[parent].mode, "a file") if parent in entries else "a file"
+            raise BadPatch(f"{path} cannot be written: {parent} is {kind}")
+    folders = tuple(f"{path}/" for path in new)
+    if inner := next((path for path in there if path.startswith(folders)), ""):
+        raise BadPatch(f"{inner} is there: its folder cannot become a file")

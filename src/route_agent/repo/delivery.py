@@ -7,6 +7,7 @@ the policy have been, and a hook could change what was proved.
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -94,20 +95,37 @@ def deliver(
     _refuse_if_moved(repository, trees, change)
     onto_head = _tree_on_head(repository, trees, patch)
     if wanted.apply:
-        _apply(repository, patch)
+        with _undivided():
+            _apply(repository, patch)
         return f"applied to {repository.root}"
+    if wanted.commit:
+        _check(repository, patch, "--index")
+    commit = _commit(repository, patch, onto_head, message)
     if wanted.branch:
-        commit = _commit(repository, patch, onto_head, message)
         git("branch", "--no-track", wanted.branch, commit, cwd=repository.root)
         return f"committed as {commit[:10]} on the new branch {wanted.branch}"
-    commit = _commit(repository, patch, onto_head, message)
-    _apply(repository, patch, "--index")
+    with _undivided():
+        _apply(repository, patch, "--index")
+        _move_head(repository, patch, commit)
+    return f"committed as {commit[:10]}"
+
+
+@contextmanager
+def _undivided() -> Iterator[None]:
+    """Ctrl-C waits, also for the git that is running: the user's tree is either old or new."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _move_head(repository: Repository, patch: Path, commit: str) -> None:
     try:
         git("update-ref", "-m", "route-agent: commit", "HEAD", commit, repository.head, cwd=repository.root)
     except GitFailed as error:
         _apply(repository, patch, "--index", "--reverse")
         raise DeliveryRefused(f"the commit could not be made: {error.words}", hint=_by_hand(patch)) from error
-    return f"committed as {commit[:10]}"
 
 
 def _by_hand(patch: Path) -> str:
@@ -134,11 +152,24 @@ def _tree_on_head(repository: Repository, trees: Trees, patch: Path) -> str:
 
 
 def _apply(repository: Repository, patch: Path, *options: str) -> None:
+    _check(repository, patch, *options)
     try:
-        git("apply", _AS_IS, "--check", *options, str(patch), cwd=repository.root)
         git("apply", _AS_IS, *options, str(patch), cwd=repository.root)
     except GitFailed as error:
-        raise DeliveryRefused(f"git apply refuses the patch: {error.words}", hint=_by_hand(patch)) from error
+        raise _refused(error, patch) from error
+
+
+def _check(repository: Repository, patch: Path, *options: str) -> None:
+    if "--index" in options and (repository.git_dir / "index.lock").exists():
+        raise DeliveryRefused("another git is at work here (index.lock exists)", hint=_by_hand(patch))
+    try:
+        git("apply", _AS_IS, "--check", *options, str(patch), cwd=repository.root)
+    except GitFailed as error:
+        raise _refused(error, patch) from error
+
+
+def _refused(error: GitFailed, patch: Path) -> DeliveryRefused:
+    return DeliveryRefused(f"git apply refuses the patch: {error.words.rstrip('.')}", hint=_by_hand(patch))
 
 
 def _commit(repository: Repository, patch: Path, expected: str, message: str) -> str:
@@ -163,7 +194,7 @@ def _commit(repository: Repository, patch: Path, expected: str, message: str) ->
 
 @contextmanager
 def _without_git_variables() -> Iterator[None]:
-    """GitPython obeys `GIT_DIR` and its like, with which a hook or a shell may point at another repository."""
+    """GitPython obeys `GIT_DIR` and its like, with which a hook may point at another repository."""
     taken = {name: os.environ.pop(name) for name in POINTING if name in os.environ}
     try:
         yield

@@ -45,7 +45,10 @@ class GitFailed(RepositoryState):
     def __init__(self, arguments: tuple[str, ...], status: int, stderr: str) -> None:
         self.status = status
         self.stderr = stderr.strip()
-        super().__init__(f"git {_command(arguments)}: {self.words}", hint="git fsck tells more")
+        full = "No space left" in stderr or "diskspace" in stderr
+        super().__init__(
+            f"git {_command(arguments)}: {self.words}", hint="" if full else "git fsck tells more"
+        )
 
     @property
     def words(self) -> str:

@@ -27,7 +27,7 @@ _UNMERGED = re.compile(r"[0-7]{6} [0-9a-f]{40,64} [123]\t")
 _CARRIED = (
     "core.filemode|core.autocrlf|core.eol|core.symlinks|core.ignorecase|core.precomposeunicode"
     "|core.excludesfile|core.sparsecheckout|core.sparsecheckoutcone|extensions.objectformat"
-    "|extensions.partialclone"
+    r"|extensions.partialclone|remote\..*\.promisor"
 )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.errors import EnvironmentBroken, RepositoryState
+from route_agent.repo.git import GitFailed
 from route_agent.repo.trees import Trees
 
 if TYPE_CHECKING:
@@ -50,6 +51,18 @@ class Slot:
         self.results = folder / "results"
         self.tools = folder / "tools"
 
+    def prepare(self) -> None:
+        """Make it ready for its new owner.
+
+        Raises:
+            EnvironmentBroken: nothing can be written there.
+        """
+        try:
+            self.trees.prepare()
+        except (OSError, GitFailed) as error:
+            self.discard()
+            raise _unusable(self.folder, error) from error
+
     def show(self, tree: str) -> Path:
         """Put a tree into the worktree, and empty everything that an earlier check left beside it.
 
@@ -66,6 +79,10 @@ class Slot:
         except OSError as error:
             raise _unusable(self.folder, error) from error
         return self.tree
+
+    def discard(self) -> None:
+        """Let the next run have a new one: what git stumbled over may lie in here, as after a power cut."""
+        _discard(self.folder)
 
     def _checkout(self, tree: str) -> None:
         try:
@@ -90,29 +107,21 @@ def slot(repository: Repository) -> Iterator[Slot]:
         descriptor, folder = _acquire(pool)
     except OSError as error:
         raise _unusable(pool, error) from error
+    mine = Slot(repository, folder)
     try:
-        yield _prepared(repository, folder)
+        mine.prepare()
+        yield mine
     except RepositoryState:
-        # what git stumbled over may lie in here (a power cut empties files): the next run gets a new slot
-        _discard(folder)
+        mine.discard()
         raise
     finally:
         os.close(descriptor)
 
 
-def _prepared(repository: Repository, folder: Path) -> Slot:
-    mine = Slot(repository, folder)
-    try:
-        mine.trees.prepare()
-    except OSError as error:
-        _discard(folder)
-        raise _unusable(folder, error) from error
-    return mine
-
-
-def _unusable(folder: Path, error: OSError) -> EnvironmentBroken:
+def _unusable(folder: Path, error: OSError | GitFailed) -> EnvironmentBroken:
+    why = error.words if isinstance(error, GitFailed) else error.strerror
     return EnvironmentBroken(
-        f"no scratch can be made in {folder}: {error.strerror}",
+        f"no scratch can be made in {folder}: {why}",
         hint="set XDG_CACHE_HOME to a writable folder",
     )
 

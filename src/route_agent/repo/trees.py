@@ -54,7 +54,7 @@ class Trees:
 
     def prepare(self) -> None:
         """Create the repository if it is not there, point it at the user's objects, and break stale locks."""
-        if not (self.git_dir / "HEAD").is_file():
+        if not ((self.git_dir / "HEAD").is_file() and (self.git_dir / "objects").is_dir()):
             self._create()
         borrowed = str(self.repository.objects)
         if "\n" in borrowed or borrowed.startswith(('"', "#")):
@@ -98,9 +98,12 @@ class Trees:
             if name.startswith("core.")
             for part in ("-c", f"{name}={value}")
         )
-        return git(
-            *arguments, cwd=work_tree or self.folder, stdin=stdin, environment=environment, settings=carried
-        )
+        place = work_tree or self.folder
+        try:
+            return git(*arguments, cwd=place, stdin=stdin, environment=environment, settings=carried)
+        except GitFailed as error:
+            error.hint = self._fetch or error.hint
+            raise
 
     def snapshot(self) -> Snapshot:
         """The tree of HEAD plus staged, unstaged and untracked work, as it is at this moment.
@@ -175,7 +178,8 @@ class Trees:
     @property
     def _fetch(self) -> str:
         """What to do where objects are missing on purpose."""
-        partial = "extensions.partialclone" in self.repository.settings
+        settings = self.repository.settings
+        partial = "extensions.partialclone" in settings or any(it.endswith(".promisor") for it in settings)
         return "this is a partial clone: git fetch --refetch" if partial else ""
 
     def tree_in(self, folder: Path) -> str:
