@@ -64,7 +64,16 @@ def test_symbols_are_names_of_code_and_not_words() -> None:
         ("refactor the store and fix its lint errors", "refactor"),
         ("rename fetch to load", "rename"),
         ("make it faster", "other"),
+        ("Fix the wrong sum in calc.py (ruff is our linter)", "bug"),
+        ("Fix the sum.\nRun ruff.", "bug"),
+        ("Make the sum right; format as always", "other"),
     ],
 )
 def test_a_text_that_fits_several_classes_is_the_most_demanding(text: str, expected: str) -> None:
     assert task_class(text) == expected
+
+
+def test_a_named_file_is_not_pushed_out_by_a_large_folder() -> None:
+    paths = [f"src/m{number}.py" for number in range(80)] + ["src/zz/auth/session.py"]
+
+    assert "src/zz/auth/session.py" in named_paths("clean up src/ and src/zz/auth/session.py", paths)

@@ -233,7 +233,7 @@ def test_gate_fits_its_schema_with_and_without_a_change(pit: Sandpit) -> None:
         (("--task", "x", "--policy", "nope", "--json"), 2),
         (("explain", "--task", "", "--json"), 2),
         (("gate", "--base", "nope", "--json"), 6),
-        (("show", "nope", "--json"), 6),
+        (("show", "nope", "--json"), 2),
     ],
 )
 def test_an_error_fits_its_schema(pit: Sandpit, arguments: tuple[str, ...], code: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from route_agent.errors import LedgerError, LimitReached
+from route_agent.errors import LedgerError, LimitReached, UsageError
 from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import Ledger, now
 from route_agent.pricing import Prices
@@ -188,9 +188,9 @@ def test_a_run_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
 
     assert ledger.report("abd")["id"] == "abd2"
     assert ledger.report("abc1")["id"] == "abc1"
-    with pytest.raises(LedgerError, match="several runs"):
+    with pytest.raises(UsageError, match="several runs"):
         ledger.report("ab")
-    with pytest.raises(LedgerError, match="there is no run"):
+    with pytest.raises(UsageError, match="there is no run"):
         ledger.report("x%")
     with pytest.raises(LedgerError, match="never finished"):
         ledger.report("dead")

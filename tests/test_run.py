@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from loopback import Fault, Loopback, Reply
-from sandpit import ADD, BREAKS, FIX, WRONG, Sandpit, provider_env, replies
+from sandpit import ADD, BREAKS, CHECK, FIX, POLICY, WRONG, Sandpit, provider_env, replies
 
 
 @pytest.fixture
@@ -313,3 +313,54 @@ def test_a_run_is_in_the_ledger_and_can_be_shown_again(pit: Sandpit, tmp_path: P
     assert shown.stdout == done.stdout
     assert [row["id"] for row in listed.json["runs"]] == [run_id]
     assert statistics.json["lanes"] == []  # recorded replies are no statistics
+
+
+def test_a_commit_that_would_not_hold_without_uncommitted_work_is_not_made(tmp_path: Path) -> None:
+    check = CHECK.replace("import calc;", "import calc, helper;").replace(
+        "calc.add(2, 2) == 4", "calc.add(2, 2) == helper.FOUR"
+    )
+    pit = Sandpit(tmp_path / "pit", files={"helper.py": "FOUR = 5\n"}, policy=POLICY.replace(CHECK, check))
+    pit.write("helper.py", "FOUR = 4\n")
+    head = pit.git("rev-parse", "HEAD")
+
+    done = pit.run(
+        "--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", FIX))), "--commit"
+    )
+
+    assert done.exit_code == 6
+    assert "without your uncommitted work, is not proved" in done.stdout
+    assert pit.git("rev-parse", "HEAD") == head
+
+
+def test_a_patch_to_the_policy_that_judges_it_is_refused(pit: Sandpit, tmp_path: Path) -> None:
+    easy = "--- /dev/null\n+++ b/.route-agent/extra.yaml\n@@ -0,0 +1 @@\n+x: 1\n" + FIX
+
+    done = pit.run("--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", easy))))
+
+    assert done.exit_code == 4
+    assert "belongs to the policy" in done.stdout
+
+
+def test_only_lane_keeps_its_hands_off_what_always_goes_to_the_top(pit: Sandpit, tmp_path: Path) -> None:
+    sneaky = FIX + "\n--- /dev/null\n+++ b/auth/session.py\n@@ -0,0 +1 @@\n+OPEN = True\n"
+    task = ("--task", "sums must be right", "--replay", str(replies(tmp_path, ("fast", sneaky))), "--json")
+
+    kept = pit.run(*task, "--only-lane", "fast")
+    forced = pit.run(*task, "--only-lane", "fast", "--force-lane")
+
+    assert [it["failure"] for it in kept.json["attempts"]] == ["raised"]
+    assert [it["failure"] for it in forced.json["attempts"]] == [None]
+
+
+def test_a_call_that_was_paid_before_the_limit_stays_in_the_report(pit: Sandpit) -> None:
+    with Loopback() as server:
+        server.script("small-1", Fault.cut_off(), Fault.cut_off(), Reply(FIX))
+
+        done = pit.run(
+            "--task", "sums must be right", "--json", "--max-usd", "0.1", env=provider_env(pit, server)
+        )
+
+    assert done.exit_code == 5
+    (attempt,) = done.json["attempts"]
+    assert attempt["failure"] == "limit"
+    assert [call["state"] for call in attempt["calls"]] == ["lost"]

@@ -75,11 +75,13 @@ def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     # a path has few forms and a text many tokens: looked up, and not compared one by one
     files = {token: rank for rank, token in enumerate(tokens)}
     folders = {token.rstrip("/"): rank for token, rank in reversed(files.items())}
-    found: list[tuple[int, str]] = []
+    found: list[tuple[tuple[int, int], str]] = []
     for path in paths:
         slashes = [at for at, letter in enumerate(path) if letter == "/"]
-        ranks = [files[end] for end in (path, *(path[at + 1 :] for at in slashes)) if end in files]
-        ranks += [folders[path[:at]] for at in slashes if path[:at] in folders]
+        ends = (path, *(path[at + 1 :] for at in slashes))
+        # files before the contents of folders: a large folder must not push a named file out
+        ranks = [(0, files[end]) for end in ends if end in files]
+        ranks += [(1, folders[path[:at]]) for at in slashes if path[:at] in folders]
         if ranks:
             found.append((min(ranks), path))
     return tuple(path for _, path in sorted(found, key=lambda it: it[0]))[:MAX_NAMED_FILES]
@@ -110,19 +112,27 @@ _CLASSES: tuple[tuple[TaskClass, str], ...] = (
 )
 
 # words that the narrow classes use themselves: "fix the lint errors" is no bug
-_SHARED = frozenset({"fix", "error", "add", "new", "failing", "fails", "wrong"})
-_NARROW = frozenset({"tests", "types", "lint", "format", "docs"})
+_SHARED = frozenset({"fix", "error", "add", "new"})
+_NARROW: tuple[TaskClass, ...] = ("tests", "types", "lint", "format", "docs")
+_DEMAND: tuple[TaskClass, ...] = ("feature", "bug", "refactor", "rename", "other", *_NARROW)
+_SENTENCE = re.compile(r"[.;:!?()\n]+")
 
 
 def task_class(text: str) -> TaskClass:
-    """What kind of task the brief describes. It lowers nothing alone: the patch's files must confirm it."""
-    text = _PATH.sub(" ", text)  # "see tests/test_worker.py" is no wish for tests
-    found = {name: set(words_found(text, words.split(", "))) for name, words in _CLASSES}
-    narrow = [name for name in found if name in _NARROW and found[name]]
+    """What kind of task the brief describes. It lowers nothing alone: the patch's files must confirm it.
+
+    Each sentence is read by itself and the most demanding one counts, so that a sentence that is added
+    (\"we lint with ruff\") makes no smaller task of the one before it.
+    """
+    plain = _PATH.sub(" ", text)  # "see tests/test_worker.py" is no wish for tests
+    sentences = [part for part in _SENTENCE.split(plain) if len(part.split()) > 1] or [plain]
+    return min((_class_of(sentence) for sentence in sentences), key=_DEMAND.index)
+
+
+def _class_of(sentence: str) -> TaskClass:
+    found = {name: set(words_found(sentence, words.split(", "))) for name, words in _CLASSES}
+    narrow = [name for name in _NARROW if found[name]]
     for name, words in found.items():
-        if name in _NARROW or not words:
-            continue
-        own = words - _SHARED
-        if own or not narrow:
+        if name not in _NARROW and words and (words - _SHARED or not narrow):
             return name
     return narrow[0] if narrow else "other"

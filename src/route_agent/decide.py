@@ -96,9 +96,11 @@ def opened(directory: Path, config: Config, *, base: str = "", policy: str = "")
 
 
 def policy_in_force(
-    repository: Repository, base: str, chosen: str, config: Config
+    repository: Repository, base: str, chosen: str, config: Config, *, committed: str = ""
 ) -> tuple[NamedPolicy, frozenset[str], tuple[str, ...]]:
     """The policy that counts, the checks whose exposures are trusted, and what to say about both.
+
+    With `committed`, that commit is judged and not the working tree.
 
     A policy that stands only in the working tree does not count: it may be part of what is judged.
 
@@ -112,7 +114,10 @@ def policy_in_force(
     else:
         text = repository.file_at(base, POLICY_PATH)
         name = POLICY_PATH if text is not None else "default"
-        if _differs(repository, text):
+        if committed:
+            if repository.file_at(committed, POLICY_PATH) != text:
+                notices.append(f"{POLICY_PATH} is changed by what is judged: the one at {base[:10]} counts")
+        elif _differs(repository, text):
             notices.append(
                 f"{POLICY_PATH}: your change is not in force: commit it, or pass --policy {POLICY_PATH}"
             )

@@ -99,6 +99,16 @@ def _belongs(test: str, stems: set[str]) -> bool:
     return stem in stems or stem.removeprefix("test_").removesuffix("_test") in stems
 
 
+def mended(baseline: CheckRun, now: CheckRun) -> frozenset[str]:
+    """The ids that are red in one run and green in the other."""
+    compared = [
+        _compare(before, result)
+        for result in now.results
+        if (before := baseline.named(result.name)) is not None
+    ]
+    return frozenset(name for it in compared for name in it.better)
+
+
 def judging(change: Change, argvs: Iterable[tuple[str, ...]], tools_changed: bool) -> frozenset[str]:
     """The files of a change that decide what the checks say.
 

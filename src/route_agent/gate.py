@@ -16,6 +16,7 @@ from route_agent.records.events import Event, Step
 from route_agent.records.grades import Grade, Verdict
 from route_agent.repo.git import GitFailed, git
 from route_agent.repo.scratch import slot
+from route_agent.routing import is_test_path
 from route_agent.sandbox.walls import best_walls
 
 if TYPE_CHECKING:
@@ -66,7 +67,9 @@ def judge(
     began = time.monotonic()
     head_commit = repository.commit(head)
     base_commit = _merge_base(repository, repository.commit(base), head_commit)
-    named, trusted, notices = decide.policy_in_force(repository, base_commit, policy, config)
+    named, trusted, notices = decide.policy_in_force(
+        repository, base_commit, policy, config, committed=head_commit
+    )
     walls = best_walls(repository.root, required)
     with slot(repository) as mine:
         trees = mine.trees
@@ -90,6 +93,8 @@ def judge(
             evidence = prover.prove(change, baseline, frozenset())
             verdict = Verdict.NOT_PROVED if evidence.failure else Verdict.ACCEPTED
             reason = "; ".join(evidence.reasons)
+            if tests := [file.path for file in change.files if is_test_path(file.path) and not file.is_new]:
+                notices = (*notices, f"the change edits what judges it: {', '.join(tests[:3])}")
             if not evidence.failure and evidence.grade is Grade.NONE:
                 reason = f"nothing got worse, and nothing was proved: {reason}"
     return Judgement(

@@ -99,6 +99,7 @@ class _TaskRun:
             reason="",
             isolation=walls.isolation,
             replayed=options.replies is not None,
+            forced_lane=options.wish.force,
             verification=" && ".join(shlex.join(check.run) for check in self.policy.checks),
             notices=ground.notices,
         )
@@ -114,8 +115,11 @@ class _TaskRun:
         try:
             return self._go()
         except KeyboardInterrupt:
-            self._finish(Verdict.INTERRUPTED, "stopped by the user")
-            raise
+            run = self._finish(Verdict.INTERRUPTED, "stopped by the user")
+            spent = f"${run.cost.known_micro_usd / 1e6:.4f}"
+            if run.cost.unknown_calls:
+                spent += f" and {run.cost.unknown_calls} calls of unknown cost"
+            raise KeyboardInterrupt(f"run {run.id}: {spent} spent") from None
         except LedgerError as error:
             raise self._with_what_was_spent(error) from error
 
@@ -283,22 +287,43 @@ class _TaskRun:
             self.run = replace(self.run, patch_path=str(file), next_step=next_step)
 
     def _deliver(self) -> None:
-        accepted = self.run.accepted
-        if accepted is None or accepted.change is None or self.run.patch_path is None:
+        accepted, saved = self.run.accepted, self.run.patch_path
+        if accepted is None or accepted.change is None or saved is None:
             return
         from pathlib import Path
 
+        if (self.options.wanted.commit or self.options.wanted.branch) and (
+            why := self._fails_on_head(accepted)
+        ):
+            undone = (
+                f"not delivered: HEAD plus the patch, without your uncommitted work, is not proved: {why}"
+            )
+            self.run = replace(self.run, delivered=undone)
+            return
         repository, trees = self.ground.repository, self.ground.slot.trees
         title = (accepted.summary or self.run.brief.splitlines()[0])[:72]
         message = f"{title}\n\n{self.run.brief}\n\nRoute-Agent-Run: {self.run.id}\n"
         message = message.encode("utf-8", "replace").decode()  # a reply can hold half a character pair
         try:
-            done = deliver(
-                repository, trees, accepted.change, Path(self.run.patch_path), self.options.wanted, message
-            )
+            done = deliver(repository, trees, accepted.change, Path(saved), self.options.wanted, message)
             self.run = replace(self.run, delivered=done, next_step="")
         except (DeliveryRefused, RepositoryState) as error:
             self.run = replace(self.run, delivered=f"not delivered: {error}. {error.hint}".rstrip(". "))
+
+    def _fails_on_head(self, accepted: Attempt) -> str:
+        """Why what would be committed does not hold, where it is another tree than the proved one."""
+        change, baseline, head_tree = accepted.change, self.run.baseline, self.ground.repository.head_tree
+        if change is None or baseline is None or accepted.evidence is None or self.run.patch_path is None:
+            return ""
+        from pathlib import Path
+
+        trees = self.ground.slot.trees
+        onto_head = trees.patched(head_tree, Path(self.run.patch_path))
+        if onto_head is None or onto_head == change.new_tree:
+            return ""
+        mended = evidence.mended(baseline, accepted.evidence.checks)
+        found = self.prover.prove(trees.change(head_tree, onto_head), baseline, mended)
+        return "; ".join(found.reasons) if found.failure else ""
 
 
 class _Library:

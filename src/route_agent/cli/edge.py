@@ -45,8 +45,8 @@ def plain_errors(*, as_json: bool = False) -> Iterator[None]:
         name = error.filename2 or error.filename
         where = f"{name}: " if name else ""
         _end(f"{where}{error.strerror}", "", EnvironmentBroken.exit_code, as_json=as_json)
-    except KeyboardInterrupt:
-        _end("interrupted", "", INTERRUPTED, as_json=as_json)
+    except KeyboardInterrupt as stop:
+        _end(" ".join(("interrupted", *map(str, stop.args))), "", INTERRUPTED, as_json=as_json)
 
 
 def _end(what: str, hint: str, exit_code: int, *, as_json: bool) -> NoReturn:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from route_agent.checks.cache import latest
 from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.inputs import read_task, wish
-from route_agent.config import load_config
+from route_agent.config import load_config, usable
 from route_agent.decide import decide, facts, opened
 from route_agent.globs import any_match
 from route_agent.records.change import Change
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from route_agent.decide import Opened
     from route_agent.records.checks import CheckRun
+    from route_agent.records.risk import Decision
     from route_agent.risk import Facts
     from route_agent.routing import Wish
 
@@ -44,15 +45,26 @@ def explain(
             baseline = latest(ground.repository, ground.policy.policy, ground.start)
             known = facts(ground, brief, baseline)
             risk, decision = decide(ground, known, baseline, wanted)
+            notices = (*ground.notices, *_not_callable(ground, decision))
             if as_json:
                 from route_agent.report.json import explain_object
 
-                print_json(explain_object(risk, decision, ground.notices))
+                print_json(explain_object(risk, decision, notices))
                 return
             from route_agent.report.terminal import explain as table
 
             without = _without_one_path(ground, known, baseline, wanted, decision.lane)
-            print_lines(table(risk, decision, ground.notices, without))
+            print_lines(table(risk, decision, notices, without))
+
+
+def _not_callable(ground: Opened, decision: Decision) -> tuple[str, ...]:
+    """The lanes of the ladder that a run here would have to skip."""
+    policy = ground.policy.policy
+    return tuple(
+        f"{lane} would be skipped: no key of its models is set"
+        for lane in decision.ladder
+        if not any(usable(spec, ground.config) for spec in policy.models[lane])
+    )
 
 
 def _without_one_path(

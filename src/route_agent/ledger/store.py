@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from route_agent.errors import LedgerError
+from route_agent.errors import LedgerError, UsageError
 from route_agent.records.lanes import CallState
 from route_agent.redaction import redact, redact_all
 
@@ -320,7 +320,8 @@ class Ledger:
         """A finished run's whole report; `latest` names the newest, and a unique beginning is enough.
 
         Raises:
-            LedgerError: no such run, several, or one that never finished.
+            UsageError: no such run, or several.
+            LedgerError: it never finished.
         """
         condition, parameters = "substr(id, 1, ?) = ? LIMIT 2", (len(run_id), run_id)
         if run_id == "latest":
@@ -330,7 +331,7 @@ class Ledger:
             rows = self._db.execute(query, parameters).fetchall()
         if len(rows) != 1:
             what = "several runs begin with" if rows else "there is no run"
-            raise LedgerError(f'{what} "{run_id}"', hint="route-agent ledger lists them")
+            raise UsageError(f'{what} "{run_id}"', hint="route-agent ledger lists them")
         if rows[0]["report"] is None:
             raise LedgerError(
                 f"run {rows[0]['id']} never finished: its process died", hint="route-agent ledger"
@@ -339,7 +340,7 @@ class Ledger:
         return report
 
     def lane_statistics(self) -> list[LaneStatistics]:
-        """By lane, over everything but replays and answers of another model than was asked."""
+        """By lane, without replays, answers of another model, and attempts in which no answer was had."""
         kept = (
             "SELECT attempt.* FROM attempt JOIN run ON run.id = run_id WHERE replayed = 0 AND other_model = 0"
         )

@@ -117,6 +117,7 @@ class Run:
     delivered: str = ""
     next_step: str = ""
     replayed: bool = False
+    forced_lane: bool = False
     notices: tuple[str, ...] = ()
 
     @property

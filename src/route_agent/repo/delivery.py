@@ -47,6 +47,8 @@ def refuse_early(repository: Repository, wanted: Wanted) -> None:
     """
     if sum((wanted.apply, wanted.commit, bool(wanted.branch))) > 1:
         raise UsageError("--apply, --commit and --branch exclude each other")
+    if wanted.commit or wanted.branch:
+        _refuse_without_identity(repository)
     if wanted.commit and not _on_a_branch(repository):
         raise UsageError("HEAD is detached: a commit would hang in the air", hint="use --branch NAME")
     if not wanted.branch:
@@ -57,6 +59,15 @@ def refuse_early(repository: Repository, wanted: Wanted) -> None:
         raise UsageError(f'"{wanted.branch}" cannot be a branch name') from error
     if _exists(repository, f"refs/heads/{wanted.branch}"):
         raise UsageError(f'the branch "{wanted.branch}" exists already', hint="choose another name")
+
+
+def _refuse_without_identity(repository: Repository) -> None:
+    try:
+        git("var", "GIT_AUTHOR_IDENT", cwd=repository.root)
+    except GitFailed as error:
+        raise UsageError(
+            "git does not know who commits", hint="git config --global user.email … and user.name …"
+        ) from error
 
 
 def _on_a_branch(repository: Repository) -> bool:

@@ -68,6 +68,10 @@ def _command(arguments: tuple[str, ...]) -> str:
     return ""
 
 
+# who commits may be told by variables; that points nowhere else
+_IDENTITY = tuple(f"GIT_{role}_{fact}" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL"))
+
+
 @cache
 def _base_environment() -> dict[str, str]:
     # hooks are run with GIT_DIR, GIT_INDEX_FILE and more set: all of them would point us elsewhere
@@ -78,6 +82,7 @@ def _base_environment() -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM",
         "GIT_CONFIG_GLOBAL",
         "GIT_CONFIG_SYSTEM",
+        *_IDENTITY,
     ):
         if name in os.environ:
             kept[name] = os.environ[name]

@@ -24,6 +24,7 @@ def run_object(run: Run) -> dict[str, Any]:
         "exit_code": run.exit_code,
         "reason": run.reason,
         "replayed": run.replayed,
+        "forced_lane": run.forced_lane,
         "task": run.brief,
         "repository": run.repository,
         "base": run.base,

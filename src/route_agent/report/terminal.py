@@ -57,6 +57,8 @@ def _lines(run: Run, *, verbose: bool) -> Iterator[tuple[str, str]]:
         yield f"task      {run.decision.task_class} · {_first_line(run.brief)}", ""
         yield classifier(run.risk), ""
         yield from decision_lines(run.risk, run.decision)
+    if run.forced_lane:
+        yield "note      --force-lane: a lane below an always-strong condition was allowed", "yellow"
     for notice in run.notices:
         yield f"note      {notice}", "yellow"
     if run.baseline:
