@@ -106,7 +106,8 @@ def test_an_interrupted_run_ends_cleanly_and_is_in_the_ledger(
 
     plain(done)
     assert done.exit_code == 130
-    assert done.stderr == "error: interrupted\n"
+    assert done.stderr.startswith("error: interrupted run ")
+    assert done.stderr.endswith(" spent\n")
     assert (done.json["error"], done.json["exit_code"]) == ("interrupted", 130)
     assert rows("SELECT verdict, exit_code FROM run") == [("interrupted", 130)]
     # what may have been done for us stays charged; what was answered is charged as it was
@@ -123,7 +124,8 @@ def test_ctrl_c_in_a_terminal_reaches_every_process_and_a_hang_up_counts_as_one(
             done = run.ended(process)
 
         plain(done)
-        assert (done.exit_code, done.stderr.splitlines()[-1]) == (130, "error: interrupted")
+        assert done.exit_code == 130
+        assert done.stderr.splitlines()[-1].startswith("error: interrupted")
 
 
 def test_an_impatient_ctrl_c_leaves_no_traceback_and_no_process(tmp_path: Path) -> None:
@@ -146,7 +148,8 @@ def test_ctrl_c_while_the_program_loads_leaves_no_traceback(tmp_path: Path) -> N
 
     done = pit.run("--help", env={"PYTHONPATH": str(first.parent)})
 
-    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "error: interrupted\n")
+    assert (done.exit_code, done.stdout) == (130, "")
+    assert done.stderr.startswith("error: interrupted")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

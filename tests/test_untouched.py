@@ -83,7 +83,7 @@ def test_no_module_of_the_repository_is_imported(tmp_path: Path, way: tuple[str,
     hostile = (
         f"import os\nos.close(os.open({str(mark)!r}, os.O_CREAT))\nraise SystemExit('imported from here')\n"
     )
-    check = "checks:\n  - {name: unit, kind: test, run: [grep, -q, return a + b, calc.py]}\n"
+    check = "checks:\n  - {name: unit, kind: test, run: [grep, -rq, return a + b, .]}\n"
     pit = Sandpit(
         tmp_path / "pit",
         files={f"{name}.py": hostile for name in MODULES},
@@ -116,7 +116,7 @@ def test_files_that_hold_secrets_are_neither_copied_nor_sent(tmp_path: Path) -> 
     pit.write("nested/x.py", "CANARY\n")
     subprocess.run(["git", "init", "-q"], cwd=pit.root / "nested", check=True)
     with Loopback() as server:
-        server.script("small-1", Reply(FIX))
+        server.script("large-1", Reply(FIX))
         task = ("--task", f"sums in calc.py must be right, see {' '.join(names)} nested/x.py")
 
         done = untouched(pit, *task, env=provider_env(pit, server))
@@ -256,9 +256,15 @@ def test_commands_that_only_look_change_nothing(tmp_path: Path, command: tuple[s
     pit.write("calc.py", "# at work\n")
     pit.git("add", "calc.py")
     pit.write("calc.py", "# at work, further\n")
-    times = {path: path.stat().st_mtime_ns for path in (pit.root / ".git").rglob("*")}
+    before = times(pit)
 
     done = untouched(pit, *command)
 
     assert done.exit_code in (0, 6), done.stderr
-    assert {path: path.stat().st_mtime_ns for path in (pit.root / ".git").rglob("*")} == times
+    assert times(pit) == before
+
+
+def times(pit: Sandpit) -> dict[Path, int]:
+    """When what was last written; git itself marks objects as still in use, in whatever store they are."""
+    every = (path for path in pit.root.rglob("*") if "objects" not in path.parts)
+    return {path: path.lstat().st_mtime_ns for path in every}

@@ -125,8 +125,8 @@ def task_class(text: str) -> TaskClass:
     (\"we lint with ruff\") makes no smaller task of the one before it.
     """
     plain = _PATH.sub(" ", text)  # "see tests/test_worker.py" is no wish for tests
-    sentences = [part for part in _SENTENCE.split(plain) if len(part.split()) > 1] or [plain]
-    return min((_class_of(sentence) for sentence in sentences), key=_DEMAND.index)
+    classes = [_class_of(part) for part in _SENTENCE.split(plain) if part.strip()]
+    return min(classes, key=_DEMAND.index, default="other")
 
 
 def _class_of(sentence: str) -> TaskClass:
