@@ -93,9 +93,9 @@ def test_no_module_of_the_repository_is_imported(tmp_path: Path, way: tuple[str,
         server.script("small-1", Reply(FIX))
         env = {**os.environ, **provider_env(pit, server)}
         for arguments in (
-            (*TASK, "--branch", "fix/add"),
             ("explain", *TASK),
             ("doctor",),
+            (*TASK, "--branch", "fix/add"),
             ("show", "--json"),
         ):
             done = subprocess.run(
@@ -103,8 +103,9 @@ def test_no_module_of_the_repository_is_imported(tmp_path: Path, way: tuple[str,
             )
             plain(Result(done.returncode, done.stdout, done.stderr))
             assert done.returncode == 0, done.stdout + done.stderr
-
-    assert not mark.exists()
+            if "isolation: NONE" in done.stdout:
+                pytest.skip("without walls the checks, which run the repository's code, may leave a mark")
+            assert not mark.exists(), arguments
 
 
 def test_files_that_hold_secrets_are_neither_copied_nor_sent(tmp_path: Path) -> None:

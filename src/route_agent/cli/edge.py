@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -15,16 +16,34 @@ from route_agent.redaction import redact_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from rich.console import Console
     from rich.table import Table
 
 INTERRUPTED = 130
+_PAUSE_S = 2.0
 
 # what a machine runs out of, wherever it happens: no bug of ours, and nothing that a traceback explains
 _RAN_OUT = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EROFS, errno.EIO}
 )
+
+
+class _Interrupt:
+    """Raises `KeyboardInterrupt`, but not again at once: what is being ended is ended properly.
+
+    A second press within the pause would leave the checks' processes behind. After it, one counts again.
+    """
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._last >= _PAUSE_S:
+            self._last = now
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -33,8 +52,10 @@ def plain_errors(*, as_json: bool = False) -> Iterator[None]:
 
     With `as_json` the same goes to standard output as an object, since a program is reading that.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupt = _Interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's background set it
+            signal.signal(number, interrupt)
     try:
         yield
     except RouteError as error:
