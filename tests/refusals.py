@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,11 @@ def rows(query: str) -> list[tuple[Any, ...]]:
         return database.execute(query).fetchall()
     finally:
         database.close()
+
+
+def unlike_any_other() -> str:
+    """Seconds for a `sleep` that is found again among all processes of the machine."""
+    return f"97.{secrets.randbelow(10**9):09}"
 
 
 def running(*argv: str) -> list[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from loopback import Fault, Loopback, Reply
-from refusals import TASK, fixing, refused, rows, running, untouched
+from refusals import TASK, fixing, refused, rows, running, unlike_any_other, untouched
 from sandpit import FIX, POLICY, PROGRAM, Sandpit, provider_env
 
 from route_agent import places
@@ -270,31 +270,34 @@ def test_a_check_that_is_missing_ends_the_run_before_anything_is_paid(tmp_path: 
 
 
 def test_a_check_that_hangs_at_start_ends_the_run_before_anything_is_paid(tmp_path: Path) -> None:
-    pit = checked(tmp_path, "import subprocess; subprocess.run(['sleep', '9701'])\n")
+    seconds = unlike_any_other()
+    pit = checked(tmp_path, f"import subprocess; subprocess.run(['sleep', '{seconds}'])\n")
     with Loopback() as server:
         refused(
             pit, *TASK, code=6, says="timeout after 1.5 s at start. $0 spent", env=provider_env(pit, server)
         )
         assert server.calls == []
-    assert running("sleep", "9701") == []
+    assert running("sleep", seconds) == []
 
 
 def test_a_check_that_hangs_on_the_patch_is_red(tmp_path: Path) -> None:
-    pit = checked(tmp_path, ONCE_MENDED + "import subprocess; subprocess.run(['sleep', '9702'])\n")
+    seconds = unlike_any_other()
+    pit = checked(tmp_path, f"{ONCE_MENDED}import subprocess; subprocess.run(['sleep', '{seconds}'])\n")
 
     done = untouched(pit, *fixing(pit), "--only-lane", "fast", "--json")
 
     assert done.exit_code == 1
     assert done.json["attempts"][0]["checks"][0]["reason"] == "timeout after 1.5 s"
-    assert running("sleep", "9702") == []
+    assert running("sleep", seconds) == []
 
 
 def test_what_a_check_leaves_running_ends_with_it(tmp_path: Path) -> None:
-    daemon = "['setsid', 'nohup', 'sh', '-c', 'trap \"\" TERM HUP INT; exec sleep 9703']"
+    seconds = unlike_any_other()
+    daemon = f"['setsid', 'nohup', 'sh', '-c', 'trap \"\" TERM HUP INT; exec sleep {seconds}']"
     pit = checked(tmp_path, f"import subprocess; subprocess.Popen({daemon})\n{RIGHT}")
 
     assert untouched(pit, *fixing(pit), timeout=30).exit_code == 0
-    assert running("sleep", "9703") == []
+    assert running("sleep", seconds) == []
 
 
 def test_a_check_that_floods_is_stopped_and_what_it_prints_is_harmless(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from loopback import Fault, Loopback, Reply
-from refusals import TASK, fixing, plain, rows, running, untouched
+from refusals import TASK, fixing, plain, rows, running, unlike_any_other, untouched
 from sandpit import FIX, POLICY, PROGRAM, Result, Sandpit, provider_env
 
 from route_agent import places
@@ -41,7 +41,8 @@ MOMENTS = {"baseline": RED, "call": NEVER, "checks": MENDED}
 class Blocked:
     """A run that waits at a moment: in the checks at start, in the provider's hands, in the patch's checks."""
 
-    def __init__(self, folder: Path, moment: str, seconds: str) -> None:
+    def __init__(self, folder: Path, moment: str) -> None:
+        seconds = unlike_any_other()
         self.moment = moment
         self.sleep = ("sleep", seconds)
         check = CHECK.replace("BLOCKS_AT", MOMENTS[moment]).replace("SECONDS", seconds)
@@ -105,7 +106,7 @@ def until(condition: Callable[[], object], seconds: float = 30) -> None:
 def test_an_interrupted_run_ends_cleanly_and_is_in_the_ledger(
     tmp_path: Path, moment: str, number: signal.Signals
 ) -> None:
-    run = Blocked(tmp_path, moment, f"97{number.value:02}.{len(moment)}")
+    run = Blocked(tmp_path, moment)
     with run.started("--json") as process:
         process.send_signal(number)
         done = run.ended(process)
@@ -124,7 +125,7 @@ def test_an_interrupted_run_ends_cleanly_and_is_in_the_ledger(
 
 def test_ctrl_c_in_a_terminal_reaches_every_process_and_a_hang_up_counts_as_one(tmp_path: Path) -> None:
     for place, stop in (("group", signal.SIGINT), ("terminal", signal.SIGHUP)):
-        run = Blocked(tmp_path / place, "checks", f"98{stop.value:02}")
+        run = Blocked(tmp_path / place, "checks")
         with run.started() as process:
             os.killpg(process.pid, stop)
             done = run.ended(process)
@@ -135,7 +136,7 @@ def test_ctrl_c_in_a_terminal_reaches_every_process_and_a_hang_up_counts_as_one(
 
 
 def test_an_impatient_ctrl_c_leaves_no_traceback_and_no_process(tmp_path: Path) -> None:
-    run = Blocked(tmp_path, "checks", "9902")
+    run = Blocked(tmp_path, "checks")
     with run.started() as process:
         for _ in range(3):
             process.send_signal(signal.SIGINT)
@@ -163,7 +164,7 @@ def test_ctrl_c_while_the_program_loads_leaves_no_traceback(tmp_path: Path) -> N
 def test_a_killed_run_leaves_everything_whole_and_the_next_one_uses_its_scratch(
     tmp_path: Path, moment: str
 ) -> None:
-    run = Blocked(tmp_path, moment, f"9909.{len(moment)}")
+    run = Blocked(tmp_path, moment)
     with run.started() as process:
         os.killpg(process.pid, signal.SIGKILL)
         assert run.ended(process).exit_code == -signal.SIGKILL
@@ -180,7 +181,7 @@ def test_a_killed_run_leaves_everything_whole_and_the_next_one_uses_its_scratch(
 
 
 def test_what_a_killed_run_had_set_aside_still_counts_against_the_days_budget(tmp_path: Path) -> None:
-    run = Blocked(tmp_path, "call", "9910")
+    run = Blocked(tmp_path, "call")
     with run.started() as process:
         process.kill()
         run.ended(process)

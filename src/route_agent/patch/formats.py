@@ -50,8 +50,8 @@ def unified(lines: list[str]) -> Iterator[Edit]:
             git, position = _git_header(lines, position, header)
             continue
         if _starts_file(lines, position):
-            old = _clean(_OLD_FILE.match(line)["path"], "a/")  # type: ignore[index]
-            new = _clean(_NEW_FILE.match(lines[position + 1])["path"], "b/")  # type: ignore[index]
+            old = _clean(line.removeprefix("--- "), "a/")
+            new = _clean(lines[position + 1].removeprefix("+++ "), "b/")
             hunks, position = _hunks(lines, position + 2)
             yield _edit(old, new, hunks, git)
             git = Edit("")
