@@ -134,9 +134,10 @@ def read_back(ground: Ground) -> str:
 
 # runs on the project's own Python; the folder it runs in is not where installed commands look first
 _LOOK = """
-import hashlib, importlib.util, json, os, sys
+import sys
 if sys.path and sys.path[0] == "":
     del sys.path[0]
+import hashlib, importlib.util, json, os
 found = {}
 for name in sys.argv[2:]:
     try:
