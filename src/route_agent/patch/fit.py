@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from route_agent.errors import BadPatch, HostilePatch
 from route_agent.patch.formats import unescaped
 from route_agent.patch.guard import judge_paths
-from route_agent.patch.locate import apply_edit
+from route_agent.patch.locate import STAGES, apply_edit
 from route_agent.records.change import EXECUTABLE, REGULAR
 from route_agent.redaction import has_placeholder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from route_agent.patch.locate import NamedStage
     from route_agent.records.change import Edit
 
 
@@ -26,12 +27,13 @@ class Fitted:
     modes: dict[str, str]
 
 
-def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
+def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[NamedStage] = STAGES) -> Fitted:
     """What the edits make of the files: all of them or none.
 
     Args:
         edits: as the reply asks for them, several of one file in their order.
         files: the tree's files by path; read only where an edit names them.
+        stages: how a hunk's place is looked for, in this order.
 
     Raises:
         BadPatch: any edit has no home; then none is made.
@@ -42,10 +44,10 @@ def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
     readings = [reading for reading in (unescaped(edits), edits) if reading is not None]
     for reading in readings[:-1]:
         try:
-            return _fit(reading, files)
+            return _fit(reading, files, stages)
         except BadPatch:
             continue
-    return _fit(readings[-1], files)
+    return _fit(readings[-1], files, stages)
 
 
 def _judge(edit: Edit) -> None:
@@ -57,7 +59,7 @@ def _judge(edit: Edit) -> None:
         raise HostilePatch(f"patch refused: {edit.path!r} is binary. Nothing was applied")
 
 
-def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
+def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[NamedStage]) -> Fitted:
     now: dict[str, bytes | None] = {}
     modes: dict[str, str] = {}
 
@@ -76,7 +78,7 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
                 raise BadPatch(f"{edit.path} does not exist at start and cannot be deleted")
             now[edit.path] = None
             continue
-        _change(edit, now, current)
+        _change(edit, now, current, stages)
         if edit.mode:
             modes[edit.path] = edit.mode
     changed = {path: data for path, data in now.items() if data != files.get(path)}
@@ -86,13 +88,18 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> Fitted:
     return Fitted(changed, modes)
 
 
-def _change(edit: Edit, now: dict[str, bytes | None], current: Callable[[str], bytes | None]) -> None:
+def _change(
+    edit: Edit,
+    now: dict[str, bytes | None],
+    current: Callable[[str], bytes | None],
+    stages: Sequence[NamedStage],
+) -> None:
     origin = edit.source if edit.source and current(edit.source) is not None else edit.path
     if origin != edit.path and current(edit.path) is not None:
         raise BadPatch(f"{edit.path} exists already, and the reply moves {origin} there")
     before = current(origin)
     if edit.hunks or edit.content is not None:
-        now[edit.path] = apply_edit(edit, before)
+        now[edit.path] = apply_edit(edit, before, stages)
     elif before is None:
         raise BadPatch(f"{origin} does not exist at start")
     else:

@@ -394,7 +394,9 @@ def _is_trusted(
 
 Stage = Callable[[Hunk, Sequence[str]], list[Home]]
 
-STAGES: tuple[tuple[str, Stage], ...] = (
+NamedStage = tuple[str, Stage]
+
+STAGES: tuple[NamedStage, ...] = (
     ("exact", lambda hunk, lines: block_homes(hunk, lines, _exact)),
     ("trailing space", lambda hunk, lines: block_homes(hunk, lines, _trailing)),
     ("indentation", lambda hunk, lines: block_homes(hunk, lines, _stripped)),
@@ -404,7 +406,7 @@ STAGES: tuple[tuple[str, Stage], ...] = (
 )
 
 
-def place(hunk: Hunk, lines: Sequence[str], stages: Sequence[tuple[str, Stage]] = STAGES) -> Home:
+def place(hunk: Hunk, lines: Sequence[str], stages: Sequence[NamedStage] = STAGES) -> Home:
     """The one home of a hunk.
 
     Raises:
@@ -480,12 +482,13 @@ def _nowhere(hunk: Hunk, lines: Sequence[str]) -> str:
     return message
 
 
-def apply_edit(edit: Edit, original: bytes | None) -> bytes:
+def apply_edit(edit: Edit, original: bytes | None, stages: Sequence[NamedStage] = STAGES) -> bytes:
     """The file's new bytes.
 
     Args:
         edit: what is asked for; not a deletion.
         original: the file's bytes at start, None where it does not exist.
+        stages: how a hunk's place is looked for, in this order.
 
     Raises:
         BadPatch: a hunk has no home or more than one, or the file is there although it should be new.
@@ -503,7 +506,7 @@ def apply_edit(edit: Edit, original: bytes | None) -> bytes:
         if hunk.old == hunk.new and len(edit.hunks) > 1:
             continue
         try:
-            home = place(hunk, _placeable(lines))
+            home = place(hunk, _placeable(lines), stages)
             _refuse_if_cut_off(hunk, home, lines)
             _refuse_if_there_already(hunk, home, lines)
         except BadPatch as error:
