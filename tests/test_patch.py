@@ -158,3 +158,90 @@ def test_what_a_tree_may_not_hold_is_hostile(file: FileChange, links: dict[str, 
 
 def test_a_link_inside_the_tree_is_fine() -> None:
     judge(Change("a", "b", (FileChange("a/l", "000000", "120000", "0", "1"),)), {"a/l": "../b/c"})
+
+
+def test_talk_that_got_a_blank_in_front_is_not_context_where_the_header_does_not_count_it() -> None:
+    body = ' def b():\n     return 1\n+\n+\n+def c():\n+    return 2\n \n {\n     "tests": ["m::c"],\n }\n'
+
+    assert patched(diff(body, "@@ -8,2 +8,6 @@"), m_py=FILE)["m.py"] == FILE + b"\n\ndef c():\n    return 2\n"
+    assert "nowhere" in refused(diff(body, "@@ @@"), m_py=FILE)
+
+
+def test_of_two_lines_that_differ_in_indentation_only_the_one_that_was_told_goes() -> None:
+    source = b"class A:\n    def f(self):\n        if x {\n            y;\n            }\n        }\n    }\n    return x;\n"
+    body = "             y;\n-            }\n+        ]\n     }\n     return x;\n"
+
+    assert patched(diff(body, "@@ @@"), m_py=source)["m.py"] == source.replace(
+        b"            }\n", b"        ]\n"
+    )
+
+
+def test_an_insertion_that_fits_at_two_places_of_a_drifted_context_is_refused() -> None:
+    source = b"start_here()\nsame()\nsame()\nend_here()\nfinish()\n"
+    body = " start_here()\n same()\n+new()\n end_here()\n finish()\n"
+
+    assert "2 places fit by alignment" in refused(diff(body, "@@ @@"), m_py=source)
+
+
+def test_one_guessed_line_at_the_edge_does_not_hinder_where_the_line_number_fits_exactly() -> None:
+    body = " import guessed\n+import re\n \n \n def a():\n"
+
+    assert patched(diff(body, "@@ -1,4 +1,5 @@"), m_py=FILE)["m.py"] == FILE.replace(
+        b"os\n", b"os\nimport re\n", 1
+    )
+    assert "nowhere" in refused(diff(body, "@@ -2,4 +2,5 @@"), m_py=FILE)
+
+
+def test_many_hunks_written_as_one_are_taken_apart() -> None:
+    source = b"".join(b"def f%d():\n    return %d\n\n\n# between %d\n" % (n, n, n) for n in range(12))
+    body = "".join(f" def f{n}():\n-    return {n}\n+    return -{n}\n" for n in range(0, 12, 2))
+
+    expected = source
+    for n in range(0, 12, 2):
+        expected = expected.replace(b"    return %d\n" % n, b"    return -%d\n" % n)
+    assert patched(diff(body, "@@ @@"), m_py=source)["m.py"] == expected
+
+
+def test_a_path_with_the_repositorys_own_name_in_front_is_found() -> None:
+    body = diff(" def b():\n-    return 1\n+    return 2\n").replace("m.py", "project/m.py")
+
+    assert set(patched(body, m_py=FILE)) == {"m.py"}
+
+
+def test_a_later_edit_of_a_file_that_the_reply_made_goes_there_and_not_to_its_namesake() -> None:
+    made = "--- /dev/null\n+++ b/new/m.py\n@@ -0,0 +1,2 @@\n+x = 1\n+y = 2\n"
+    edited = "--- a/new/m.py\n+++ b/new/m.py\n@@ -1,2 +1,2 @@\n x = 1\n-y = 2\n+y = 3\n"
+
+    assert patched(made + edited, m_py=FILE) == {"new/m.py": b"x = 1\ny = 3\n"}
+
+
+def test_a_refusal_gives_the_files_true_lines_with_their_numbers() -> None:
+    body = " def b():\n-    return value\n+    return 2\n"
+
+    message = refused(diff(body), m_py=FILE)
+
+    assert "nearest is line 8, where the file reads" in message
+    assert "\n    8 def b():\n    9     return 1" in message
+
+
+def test_an_ambiguous_hunk_is_told_what_stands_above_each_place() -> None:
+    message = refused(diff("-    return 1\n+    return 2\n", "@@ @@"), m_py=FILE)
+
+    assert "    4 def a():\n    5     return 1" in message
+    assert "    8 def b():\n    9     return 1" in message
+
+
+def test_a_file_that_is_not_there_is_answered_with_the_one_that_is_most_alike() -> None:
+    body = diff(" def b():\n-    return 1\n+    return 2\n").replace("m.py", "src/worker_sink.py")
+
+    assert "did you mean src/worker_sync.py?" in refused(body, **{"src/worker_sync.py": FILE})
+
+
+def test_the_library_call_gives_the_new_bytes() -> None:
+    from route_agent import patch
+
+    result = patch.apply(diff(" def b():\n-    return 1\n+    return 2\n"), {"m.py": FILE})
+
+    assert result.contents == {"m.py": FILE[:-2] + b"2\n"}
+    with pytest.raises(patch.BadPatch):
+        patch.apply("no patch", {})

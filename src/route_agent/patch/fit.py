@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from route_agent.errors import BadPatch, HostilePatch
 from route_agent.patch.formats import unescaped
 from route_agent.patch.guard import judge_paths
-from route_agent.patch.locate import STAGES, apply_edit
+from route_agent.patch.locate import apply_edit
+from route_agent.patch.refusal import missing_file
+from route_agent.patch.stages import STAGES
 from route_agent.records.change import EXECUTABLE, REGULAR
 from route_agent.redaction import has_placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from route_agent.patch.locate import NamedStage
+    from route_agent.patch.stages import NamedStage
     from route_agent.records.change import Edit
 
 
@@ -67,7 +69,7 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[N
         return now[path] if path in now else files.get(path)
 
     for given in edits:
-        edit = _resolved(given, files)
+        edit = _resolved(given, files, now)
         added = [line for hunk in edit.hunks for line in hunk.added]
         if has_placeholder("\n".join((*added, edit.content or ""))):
             raise BadPatch(
@@ -75,9 +77,11 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[N
             )
         if edit.delete:
             if current(edit.path) is None:
-                raise BadPatch(f"{edit.path} does not exist at start and cannot be deleted")
+                raise BadPatch(missing_file(edit.path, files))
             now[edit.path] = None
             continue
+        if edit.content is None and current(edit.source or edit.path) is None and current(edit.path) is None:
+            raise BadPatch(missing_file(edit.path, files))
         _change(edit, now, current, stages)
         if edit.mode:
             modes[edit.path] = edit.mode
@@ -100,22 +104,23 @@ def _change(
     before = current(origin)
     if edit.hunks or edit.content is not None:
         now[edit.path] = apply_edit(edit, before, stages)
-    elif before is None:
-        raise BadPatch(f"{origin} does not exist at start")
     else:
         now[edit.path] = before
     if origin != edit.path and not edit.keep_source:
         now[origin] = None
 
 
-def _resolved(edit: Edit, files: Mapping[str, bytes]) -> Edit:
-    """The edit with the path that the tree has: replies add folders in front, or leave them out."""
+def _resolved(edit: Edit, files: Mapping[str, bytes], now: Mapping[str, bytes | None]) -> Edit:
+    """The edit with the path that the tree has: replies add folders in front, or leave them out.
+
+    A path that an earlier edit of the same reply has made is taken as it is.
+    """
     path = edit.path.removeprefix("./")
     source = edit.source.removeprefix("./") if edit.source else None
     if edit.content is not None or (edit.moved and source in files):
         return replace(edit, path=path, source=source if edit.moved else None)
     for name in (path, source):
-        if name and name in files:
+        if name and (name in files or now.get(name) is not None):
             return replace(edit, path=name, source=None)
     found = _similar(path, files)
     return replace(edit, path=found or path, source=None if found else source)
@@ -124,7 +129,7 @@ def _resolved(edit: Edit, files: Mapping[str, bytes]) -> Edit:
 def _similar(path: str, files: Mapping[str, bytes]) -> str:
     """The one file of the tree that the path means: its end, or the path is its end."""
     parts = path.split("/")
-    for cut in range(1, len(parts) - 1):
+    for cut in range(1, len(parts)):
         if (shorter := "/".join(parts[cut:])) in files:
             return shorter
     longer = [known for known in files if known.endswith(f"/{path}")]

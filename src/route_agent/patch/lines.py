@@ -1,0 +1,101 @@
+"""Comparing a reply's lines with a file's, and how new lines follow the file's indentation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from route_agent.records.change import ADDED, REMOVED, Hunk
+
+_LOOK_ALIKES = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\u201a": "'", "\u201b": "'", "\u2032": "'",
+        "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u2033": '"',
+        "\u2010": "-", "\u2011": "-", "\u2012": "-", "\u2013": "-", "\u2014": "-", "\u2212": "-",
+        "\u00a0": " ", "\u2007": " ", "\u202f": " ", "\u3000": " ", "\u2026": "...", "\ufeff": "",
+    }
+)  # fmt: skip
+
+
+def exact(line: str) -> str:
+    return line
+
+
+def trailing(line: str) -> str:
+    return line.rstrip()
+
+
+def stripped(line: str) -> str:
+    return line.strip()
+
+
+@lru_cache(maxsize=65_536)
+def look_alike(line: str) -> str:
+    return "".join(line.translate(_LOOK_ALIKES).split())
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+@lru_cache(maxsize=16)
+def keyed(lines: tuple[str, ...], key: Callable[[str], str]) -> tuple[list[str], Counter[str]]:
+    have = [key(line.removesuffix("\r")) for line in lines]
+    return have, Counter(have)
+
+
+def same(text: str) -> str:
+    return text
+
+
+def reindentation(hunk: Hunk, stand: Sequence[str]) -> Callable[[str], str] | None:
+    """How the new lines must be indented, from how the old ones are; None where there is no one rule.
+
+    Where the removed lines fit as they are, only the context was carelessly copied, and the new lines are
+    right. A context that is off by a single blank everywhere lost or doubled the diff's own mark.
+    """
+    marks = [mark for mark, _ in hunk.lines if mark != ADDED]
+    told = list(zip(marks, hunk.old, (line.removesuffix("\r") for line in stand), strict=True))
+    pairs = [(mark, _indent(old), _indent(line)) for mark, old, line in told if old.strip()]
+    removed = [(old, line) for mark, old, line in pairs if mark == REMOVED]
+    judged = removed or [(old, line) for _, old, line in pairs]
+    if all(old == line for old, line in judged):
+        return same
+    if not removed and all(abs(len(old) - len(line)) <= 1 for old, line in judged):
+        return same
+    every = {(old, line) for _, old, line in pairs}
+    return _shift(every) or _shift(set(judged)) or _retab(every)
+
+
+def _shift(pairs: set[tuple[str, str]]) -> Callable[[str], str] | None:
+    added = {line.removesuffix(old) for old, line in pairs if line.endswith(old)}
+    if len(added) == 1 and all(line.endswith(old) for old, line in pairs):
+        (prefix,) = added
+        return lambda text: prefix + text if text.strip() else text
+    taken = {old.removesuffix(line) for old, line in pairs if old.endswith(line)}
+    if len(taken) == 1 and all(old.endswith(line) for old, line in pairs):
+        (surplus,) = taken
+        return lambda text: text.removeprefix(surplus)
+    return None
+
+
+def _retab(pairs: set[tuple[str, str]]) -> Callable[[str], str] | None:
+    """Tabs for spaces or spaces for tabs, by the widths that the pairs agree on."""
+    for width in (4, 8, 2, 3):
+        if all(line.expandtabs(width) == old.expandtabs(width) for old, line in pairs):
+            known = dict(pairs)
+            tabs = any("\t" in line for _, line in pairs)
+
+            def change(
+                text: str, width: int = width, known: dict[str, str] = known, tabs: bool = tabs
+            ) -> str:
+                indent = _indent(text)
+                if indent in known:
+                    return known[indent] + text[len(indent) :]
+                columns = len(indent.expandtabs(width))
+                fresh = "\t" * (columns // width) + " " * (columns % width) if tabs else " " * columns
+                return fresh + text[len(indent) :]
+
+            return change
+    return None
