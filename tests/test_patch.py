@@ -245,3 +245,12 @@ def test_the_library_call_gives_the_new_bytes() -> None:
     assert result.contents == {"m.py": FILE[:-2] + b"2\n"}
     with pytest.raises(patch.BadPatch):
         patch.apply("no patch", {})
+
+
+def test_new_lines_follow_their_neighbour_where_the_context_was_copied_unevenly() -> None:
+    source = b"def f(a):\n        if a:\n            one()\n        two(a)\n        three(a)\n"
+    body = "     if a:\n-        one()\n+        two_ones()\n         two(a)\n+        more(a)\n         three(a)\n"
+
+    assert patched(diff(body, "@@ @@"), m_py=source)["m.py"] == (
+        b"def f(a):\n        if a:\n            two_ones()\n        two(a)\n        more(a)\n        three(a)\n"
+    )

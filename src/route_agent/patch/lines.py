@@ -65,7 +65,25 @@ def reindentation(hunk: Hunk, stand: Sequence[str]) -> Callable[[str], str] | No
     if not removed and all(abs(len(old) - len(line)) <= 1 for old, line in judged):
         return same
     every = {(old, line) for _, old, line in pairs}
-    return _shift(every) or _shift(set(judged)) or _retab(every)
+    return _shift(every) or _retab(every)
+
+
+def local_indentation(
+    removed: Sequence[tuple[str, str]], around: Sequence[tuple[str, str]], added: Sequence[str]
+) -> Callable[[str], str] | None:
+    """How the new lines at one place must be indented; None where nothing there tells.
+
+    Args:
+        removed: the lines they replace, as told and as they stand.
+        around: the nearest other lines, likewise; one counts where it was told as deep as the first new line.
+        added: the new lines.
+    """
+    depth = next((_indent(line) for line in added if line.strip()), "")
+    judged = removed or [(old, line) for old, line in around if _indent(old) == depth]
+    pairs = {(_indent(old), _indent(line)) for old, line in judged if old.strip()}
+    if not any(line.strip() for line in added) or (pairs and all(old == line for old, line in pairs)):
+        return same
+    return _shift(pairs) or _retab(pairs) if pairs else None
 
 
 def _shift(pairs: set[tuple[str, str]]) -> Callable[[str], str] | None:

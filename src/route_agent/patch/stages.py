@@ -12,9 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
-from route_agent.patch.lines import exact, keyed, look_alike, reindentation, same, stripped, trailing
+from route_agent.patch.lines import (
+    exact,
+    keyed,
+    local_indentation,
+    look_alike,
+    reindentation,
+    same,
+    stripped,
+    trailing,
+)
 from route_agent.records.change import ADDED, CONTEXT, REMOVED, UNMARKED, Hunk
 
 MAX_ANCHORS = 6
@@ -47,37 +56,50 @@ Aligned = Sequence[int | None]  # for each old line of a hunk, the file line it 
 
 
 def _splices(
-    hunk: Hunk, aligned: Aligned, lines: Sequence[str], reindent: Callable[[str], str]
+    hunk: Hunk, aligned: Aligned, lines: Sequence[str], reindent: Callable[[str], str] | None
 ) -> tuple[Splice, ...] | None:
-    """What the hunk does to the file under an alignment; None where an added line would hang in the air."""
+    """What the hunk does to the file under an alignment; None where an added line would hang in the air.
+
+    Without one rule of indentation for the whole hunk, each group of changes follows the lines next to it.
+    """
     made: list[Splice] = []
-    marks = list(hunk.lines)
-    position = at = 0
-    while position < len(marks):
-        if marks[position][0] in (CONTEXT, UNMARKED):
-            position, at = position + 1, at + 1
-            continue
-        begin, begin_at = position, at
-        removed: list[int] = []
-        added: list[str] = []
-        while position < len(marks) and marks[position][0] in (ADDED, REMOVED):
-            mark, text = marks[position]
-            if mark == REMOVED:
-                line = aligned[at]
-                if line is None:
-                    return None
-                removed.append(line)
-                at += 1
-            else:
-                added.append(reindent(text))
-            position += 1
-        before = aligned[begin_at - 1] if begin_at and begin else None
-        after = aligned[at] if at < len(aligned) else None
-        splice = _splice(removed, added, before, after, lines)
+    for first, last, added in _groups(hunk):
+        removed = [line for line in aligned[first:last] if line is not None]
+        follow = reindent or _nearby(hunk, aligned, lines, added, first, last)
+        if follow is None or len(removed) != last - first:
+            return None
+        before = aligned[first - 1] if first else None
+        after = aligned[last] if last < len(aligned) else None
+        splice = _splice(removed, [follow(text) for text in added], before, after, lines)
         if splice is None:
             return None
         made.append(splice)
     return tuple(made)
+
+
+def _groups(hunk: Hunk) -> Iterator[tuple[int, int, list[str]]]:
+    """Each run of changes: which of the old lines it removes (from, to), and what it adds."""
+    at = 0
+    for is_change, run in groupby(hunk.lines, key=lambda line: line[0] in (ADDED, REMOVED)):
+        told = list(run)
+        first, at = at, at + sum(mark != ADDED for mark, _ in told)
+        if is_change:
+            yield first, at, [text for mark, text in told if mark == ADDED]
+
+
+def _nearby(
+    hunk: Hunk, aligned: Aligned, lines: Sequence[str], added: Sequence[str], first: int, last: int
+) -> Callable[[str], str] | None:
+    """How new lines in the place of the old lines `first` to `last` follow those and their neighbours."""
+    stand = {
+        at: (text, lines[line])
+        for at, (text, line) in enumerate(zip(hunk.old, aligned, strict=True))
+        if line is not None and text.strip()
+    }
+    removed = [pair for at, pair in stand.items() if first <= at < last]
+    above = [pair for at, pair in stand.items() if at < first][-1:]
+    below = [pair for at, pair in stand.items() if at >= last][:1]
+    return local_indentation(removed, above + below, added)
 
 
 def _splice(
@@ -117,12 +139,8 @@ def block_homes(hunk: Hunk, lines: Sequence[str], key: Callable[[str], str]) -> 
     """Every place where the hunk's old lines stand as they are, under a way of comparing lines."""
     homes = []
     for start in _matches(hunk.old, lines, key):
-        reindent: Callable[[str], str] = same
-        if key in (stripped, look_alike):
-            found = reindentation(hunk, [lines[start + at] for at in range(len(hunk.old))])
-            if found is None:
-                continue
-            reindent = found
+        stand = lines[start : start + len(hunk.old)]
+        reindent = reindentation(hunk, stand) if key in (stripped, look_alike) else same
         splices = _splices(hunk, range(start, start + len(hunk.old)), lines, reindent)
         if splices is not None:
             homes.append(Home(start, splices))
@@ -196,7 +214,7 @@ def aligned_homes(hunk: Hunk, lines: Sequence[str]) -> list[Home]:
 
 def _home(hunk: Hunk, aligned: Aligned, lines: Sequence[str], cost: float) -> Home | None:
     stand = [text if at is None else lines[at] for at, text in zip(aligned, hunk.old, strict=True)]
-    splices = _splices(hunk, aligned, lines, reindentation(hunk, stand) or same)
+    splices = _splices(hunk, aligned, lines, reindentation(hunk, stand))
     if not splices:
         return None
     return Home(next(at for at in aligned if at is not None), splices, cost)
