@@ -1,0 +1,224 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "py"))
+
+import depot
+from depot import Item, Ledger, Quantity, Stock, schema, stock, units
+from depot.units import convert, parse
+
+ENV = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "NODE_"))}
+ENV["PYTHONDONTWRITEBYTECODE"] = "1"
+
+
+def run(*argv, cwd=ROOT):
+    return subprocess.run(argv, cwd=cwd, env=ENV, capture_output=True, text=True, timeout=60)
+
+
+def own_py(cwd=ROOT, *more):
+    return run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, "py", cwd=cwd)
+
+
+def own_web():
+    return run("node", "--test", *sorted(str(p) for p in (ROOT / "web/test").glob("*.test.js")))
+
+
+def js(body):
+    """What the body returns; each expression that throws counts as its error's name."""
+    code = f"""
+import * as units from '{(ROOT / "web/src/units.js").as_uri()}';
+import * as view from '{(ROOT / "web/src/view.js").as_uri()}';
+import * as schema from '{(ROOT / "web/src/schema.js").as_uri()}';
+const tried = (f) => {{ try {{ return f(); }} catch (e) {{ return e.constructor.name; }} }};
+const main = () => {{ {body} }};
+process.stdout.write(JSON.stringify(main()));
+"""
+    done = run("node", "--input-type=module", "-e", code)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def shelf():
+    return Stock(
+        [
+            Item("FL-001", "flour", parse("10 kg"), reorder_at=parse("4 kg")),
+            Item("OI-001", "oil", parse("3 l")),
+            Item("EG-001", "eggs", parse("5 dozen"), reorder_at=parse("5 dozen")),
+        ]
+    )
+
+
+def row(**more):
+    return {"id": 1, "sku": "AB-001", "amount": 2, "unit": "kg", "until": 9, **more}
+
+
+def book():
+    made = Ledger(shelf())
+    made.reserve("FL-001", parse("4 kg"), now=0, until=100)
+    made.reserve("FL-001", parse("3000 g"), now=0, until=200)
+    return made
+
+
+@pytest.mark.parametrize(("now", "held"), [(0, 7), (99, 7), (100, 3), (101, 3), (199, 3), (200, 0), (900, 0)])
+def test_by_time(now, held):
+    made = book()
+    assert made.held("FL-001", now) == Quantity(Decimal(held), "kg")
+    assert made.available("FL-001", now).amount == 10 - held
+    left = Quantity(Decimal(10 - held), "kg")
+    with pytest.raises(depot.NotEnough):
+        made.reserve("FL-001", Quantity(left.amount + 1, "kg"), now=now, until=999)
+    assert made.reserve("FL-001", left, now=now, until=999).id == 3
+    assert made.available("FL-001", now).amount == 0
+
+
+def test_looking_drops_nothing():
+    made = book()
+    made.held("FL-001", 150)
+    made.available("FL-001", 150)
+    made.reserve("FL-001", parse("7 kg"), now=150, until=160)
+    assert len(made) == 3
+    with pytest.raises(ValueError, match="over"):
+        made.commit(1, now=150)
+    assert made.held("FL-001", 50).amount == 14
+    assert made.expire(170) == [1, 3]
+    assert len(made) == 1
+
+
+def test_one_item_only():
+    made = book()
+    assert str(made.available("OI-001", 150)) == "3 l"
+    assert made.reserve("FL-001", parse("1 kg"), now=0, until=10).until == 10
+
+
+def test_own_checks():
+    done = own_py()
+    assert done.returncode == 0, done.stdout
+    done = own_web()
+    assert done.returncode == 0, done.stdout
+
+
+def test_units_as_before():
+    for text, amount, unit in [("2.5 kg", "2.5", "kg"), ("12pcs", "12", "pcs"), (" -3 l ", "-3", "l"), ("1200 g", "1200", "g")]:
+        assert parse(text) == Quantity(Decimal(amount), unit)
+    for text in ["", "kg", "2 stone", "1.2.3 g", "1 KG", "1. g", ".5 g", "1 2 g", "1 g g"]:
+        with pytest.raises(depot.UnitError):
+            parse(text)
+    assert convert(parse("3 gross"), "dozen") == parse("36 dozen")
+    assert convert(parse("0.1 kg"), "mg").amount == 100000
+    with pytest.raises(depot.IncompatibleUnits):
+        convert(parse("1 kg"), "l")
+    with pytest.raises(depot.UnknownUnit):
+        convert(parse("1 kg"), "stone")
+    assert [str(parse(t)) for t in ("2.50 kg", "100 g")] == ["2.5 kg", "100 g"]
+    table = json.loads((ROOT / "shared/units.json").read_text())
+    assert {d: t["units"] for d, t in table.items()} == {
+        "mass": {"mg": "0.001", "g": "1", "kg": "1000", "t": "1000000"},
+        "volume": {"ml": "1", "cl": "10", "l": "1000"},
+        "count": {"pcs": "1", "dozen": "12", "gross": "144"},
+    }
+
+
+def test_stock_as_before():
+    shop = shelf()
+    assert str(shop.receive("FL-001", parse("500 g")).on_hand) == "10.5 kg"
+    assert str(shop.issue("EG-001", parse("18 pcs")).on_hand) == "3.5 dozen"
+    with pytest.raises(ValueError, match="only 3 l"):
+        shop.issue("OI-001", parse("3001 ml"))
+    assert str(shop.issue("OI-001", parse("3 l")).on_hand) == "0 l"
+    with pytest.raises(depot.IncompatibleUnits):
+        shop.receive("OI-001", parse("1 kg"))
+    with pytest.raises(depot.UnknownItem):
+        shop.issue("XX-001", parse("1 kg"))
+    assert shop.low() == ["EG-001"]
+    assert [str(shop.total(u)) for u in ("g", "pcs", "cl")] == ["10500 g", "42 pcs", "0 cl"]
+    assert str(shelf().total("t")) == "0.01 t"
+    with pytest.raises(depot.UnknownUnit):
+        shop.total("stone")
+    loaded = stock.load([{"sku": "FL-001", "name": "flour", "on_hand": "5 kg", "reorder_at": "6 kg", "tags": ["dry"]}])
+    assert (loaded["FL-001"].tags, loaded.low()) == (("dry",), ["FL-001"])
+    for bad in ({"name": ""}, {"sku": "x"}, {"on_hand": 5}, {"on_hand": "5 stone"}, {"more": 1}):
+        with pytest.raises(ValueError):
+            stock.load([{"sku": "FL-001", "name": "flour", "on_hand": "5 kg", **bad}])
+
+
+def test_ledger_as_before():
+    book = Ledger(shelf())
+    assert book.reserve("FL-001", parse("4000 g"), now=0, until=100).id == 1
+    assert book.reserve("FL-001", parse("6 kg"), now=0, until=50).id == 2
+    assert str(book.held("FL-001", 0)) == "10 kg"
+    assert str(book.available("FL-001", 0)) == "0 kg"
+    assert str(book.available("OI-001", 0)) == "3 l"
+    with pytest.raises(depot.NotEnough):
+        book.reserve("FL-001", parse("1 mg"), now=0, until=100)
+    with pytest.raises(depot.IncompatibleUnits):
+        book.reserve("FL-001", parse("1 l"), now=0, until=100)
+    with pytest.raises(depot.UnknownUnit):
+        book.reserve("FL-001", Quantity(Decimal(1), "stone"), now=0, until=100)
+    with pytest.raises(depot.UnknownItem):
+        book.reserve("XX-001", parse("1 l"), now=0, until=100)
+    assert len(book) == 2
+    with pytest.raises(ValueError, match="over"):
+        book.commit(2, now=50)
+    assert len(book) == 2
+    book.commit(1, now=99)
+    assert str(book.stock["FL-001"].on_hand) == "6 kg"
+    assert book.expire(49) == []
+    assert book.expire(50) == [2]
+    for gone in (book.release, lambda id: book.commit(id, now=0)):
+        with pytest.raises(depot.UnknownReservation):
+            gone(1)
+    entry = book.reserve("OI-001", parse("1 l"), now=0, until=100)
+    assert (entry.id, book.release(3), len(book)) == (3, entry, 0)
+
+
+def test_schema_as_before():
+    item = schema.load("item")
+    reservation = schema.load("reservation")
+    values = [
+        ("item", {"sku": "AB-001", "name": "x", "on_hand": "1 g", "tags": []}, []),
+        ("item", {"sku": "ab1", "name": "", "tags": ["x", 1]}, ["name", "on_hand", "sku", "tags.1"]),
+        ("item", [], [""]),
+        ("reservation", row(amount=0.5, state="open"), []),
+        ("reservation", row(id=0, amount=-1, state="new"), ["amount", "id", "state"]),
+        ("reservation", row(id=True, amount="2"), ["amount", "id"]),
+    ]
+    assert [schema.check(v, {"item": item, "reservation": reservation}[k]) for k, v, _ in values] == [e for *_, e in values]
+    for kind, value, errors in values:
+        assert js(f"return schema.check({json.dumps(value)}, schema.load('{kind}'));") == errors
+    limits = [(5, []), (4, [""]), (6, [])]
+    for value, errors in limits:
+        assert schema.check(value, {"minimum": 5}) == errors
+        assert js(f"return schema.check({value}, {{ minimum: 5 }});") == errors
+    assert schema.check(0, {"minimum": 0}) == []
+    assert js("return schema.check(0, { minimum: 0 });") == []
+
+
+def test_web_as_before():
+    assert js("""
+      const items = [
+        { sku: 'FL-001', name: 'flour', on_hand: '1000 g', reorder_at: '4 kg' },
+        { sku: 'EG-001', name: 'eggs', on_hand: '5 dozen' },
+        { sku: 'OI-001', name: 'oil', on_hand: '13 pcs' },
+      ];
+      const open = [
+        { id: 1, sku: 'EG-001', amount: 60, unit: 'pcs', until: 100 },
+        { id: 2, sku: 'FL-001', amount: 9, unit: 'kg', until: 50 },
+        { id: 3, sku: 'FL-001', amount: 9, unit: 'kg', until: 90, state: 'done' },
+      ];
+      const list = view.rows(items, open, 50);
+      return [list.map((r) => [r.name, r.onHand, r.free, r.status].join()), view.summary(list)];
+    """) == [["eggs,5 dozen,0 dozen,out", "flour,1000 g,1000 g,low", "oil,13 pcs,13 pcs,ok"], {"ok": 1, "low": 1, "out": 1}]
+    assert js("""return ['2.5 kg', ' -3l ', '1200 g', 'kg', '2 stone', '1.2.3 g', '1 KG', '.5 g'].map((t) =>
+      tried(() => units.format(units.parse(t))));""") == [
+        "2.5 kg", "-3 l", "1200 g", *["UnitError"] * 5,
+    ]
+    assert js("return tried(() => units.convert({ amount: 1, unit: 'kg' }, 'l'));") == "UnitError"
+    assert js("return units.convert({ amount: 0.3, unit: 'gross' }, 'pcs').amount;") == 43.2

@@ -1,0 +1,3 @@
+"""Parse, filter and summarise structured logs."""
+
+__version__ = "0.6.0"

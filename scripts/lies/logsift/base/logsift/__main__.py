@@ -1,0 +1,5 @@
+import sys
+
+from logsift.cli import main
+
+sys.exit(main())

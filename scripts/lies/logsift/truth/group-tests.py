@@ -1,0 +1,188 @@
+"""Hidden check: the tests of group.py catch mistakes."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import traceback
+from datetime import datetime, timedelta
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOLDS = "every check holds"
+
+
+def test_truth():
+    """Check in a bare process, so that no plugin or start-up file interferes."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    env["TZ"] = "XXX+5"
+    argv = [sys.executable, "-I", "-B", os.path.abspath(__file__)]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or done.stdout.splitlines()[-1:] != [HOLDS]:
+        os.write(1, (done.stdout + done.stderr).encode())
+        os._exit(1)
+
+
+def cli(*args, stdin=""):
+    """Exit code, stdout and stderr of the program."""
+    from logsift.cli import main
+
+    out, err, before = io.StringIO(), io.StringIO(), sys.stdin
+    sys.stdin = io.StringIO(stdin)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                code = main([str(arg) for arg in args])
+            except SystemExit as stop:
+                code = stop.code
+    finally:
+        sys.stdin = before
+    return code, out.getvalue(), err.getvalue()
+
+
+def raises(kind, function, *args):
+    try:
+        function(*args)
+    except Exception as error:
+        assert type(error) is kind, repr(error)
+        return str(error)
+    raise AssertionError(f"no {kind.__name__}: {function.__name__}{args}")
+
+
+def at(hour, minute=0, second=0, micro=0):
+    return datetime(2024, 5, 1, hour, minute, second, micro)
+
+
+LOG = """\
+{"time": "2024-05-01T10:00:00Z", "level": "info", "message": "a b", "path": "/x", "ms": 12}
+ts=2024-05-01T10:05:00 level=warn msg="slow one" path=/y ms=840
+
+2024-05-01 11:10:00 ERROR: down
+{"ts": 1714561200, "msg": "end", "ok": true}
+"""
+
+
+def check_rest_of_the_project():
+    from logsift import filters, group, levels, output, parse, stats, summary
+    from logsift.errors import OptionError, ParseError
+
+    records = list(parse.parse_lines(LOG.splitlines()))
+    assert [r.time for r in records] == [at(10), at(10, 5), at(11, 10), at(11)]
+    assert [r.level for r in records] == ["info", "warning", "error", "info"]
+    assert records[1].fields == {"path": "/y", "ms": "840"}
+    assert "no message" in raises(ParseError, list, parse.parse_lines(["time=2024-05-01 ts=1"]))
+    assert levels.check_level("FATAL") == "critical"
+    assert len(filters.by_level(records, "warning")) == 2
+    assert filters.by_time(records, at(10, 5), at(11, 5)) == [records[1], records[3]]
+    assert filters.by_time(records, since=at(11)) == records[2:]
+    assert filters.by_age(records, timedelta(minutes=10)) == records[2:]
+    assert filters.parse_where("a!=b") == ("a", "b", False)
+    assert filters.by_where(records, "path", "/x", False) == records[1:]
+    raises(OptionError, filters.parse_where, "a")
+    assert filters.parse_age("1d2h") == timedelta(hours=26)
+    hour = timedelta(hours=1)
+    assert summary.bucket_counts(records, hour) == [(at(10), 2), (at(11), 2)]
+    assert summary.bucket_counts(records, hour, at(11), at(11, 5)) == [(at(11), 1)]
+    assert summary.level_counts(records) == {"info": 2, "warning": 1, "error": 1}
+    assert stats.numbers(records, "ms") == [12.0, 840.0]
+    assert stats.describe([1.0, 3.0])["mean"] == 2.0
+    assert stats.percentile([3, 1, 2], 100) == 3
+    assert group.group_counts(records, "path") == [("-", 2), ("/x", 1), ("/y", 1)]
+    assert group.group_counts(records, "path", 1) == [("-", 2), ("(other)", 2)]
+    assert group.share([("a", 1), ("b", 2)]) == [("a", 1, 33.3), ("b", 2, 66.7)]
+    assert output.render_text(records[:1]) == "2024-05-01T10:00:00Z INFO a b ms=12 path=/x\n"
+    assert list(json.loads(output.render_json(records[3:]))) == ["time", "level", "message", "ok"]
+    assert output.render_table(records[:1]).splitlines()[1] == "2024-05-01T10:00:00Z  info   a b"
+    code, text, _ = cli("list", "--level", "warn", "--format", "table", stdin=LOG)
+    assert code == 0 and text.count("\n") == 3
+    code, text, _ = cli("count", "--by", "path", "--top", "1", stdin=LOG)
+    assert (code, text) == (0, "2  50.0%  -\n2  50.0%  (other)\n")
+    code, text, _ = cli("buckets", "--since", "2024-05-01T11:00", stdin=LOG)
+    assert (code, text) == (0, "2024-05-01T11:00:00Z  2\n")
+    code, text, _ = cli("stats", "--field", "ms", stdin=LOG)
+    assert code == 0 and text.startswith("count  2\nmin    12\nmax    840\nmean   426\n")
+    assert cli("list", "--where", "path=/none", stdin=LOG)[:2] == (1, "")
+    assert cli("list", "--level", "loud", stdin=LOG)[0] == 64
+    assert cli("list", "--no-such-option", stdin=LOG)[0] == 64
+    assert cli("list", "/no/such/file")[0] == 2
+
+
+OTHERS = ["test_offsets.py", "test_percentile.py", "test_window.py"]
+MUTANTS = [
+    ("(-row[1], row[0])", "(row[1], row[0])"),
+    ("(-row[1], row[0])", "-row[1]"),
+    ('value is None or value == ""', "value is None"),
+    ('MISSING = "-"', 'MISSING = "none"'),
+    ("len(rows) > top", "len(rows) >= top"),
+    ("rows[:top] + [(OTHER, rest)]", "rows[:top]"),
+    ("in rows[top:]", "in rows[top + 1:]"),
+    ('OTHER = "(other)"', 'OTHER = "rest"'),
+    ("rest = sum(count for _, count in", "rest = sum(1 for _ in"),
+    ("100 * count / total, 1", "100 * count / total"),
+]
+
+
+def run_tests(root):
+    argv = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    argv += ["--ignore=tests/" + name for name in OTHERS]
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    done = subprocess.run(argv, cwd=root, env=env, capture_output=True, text=True, check=False)
+    return done.returncode
+
+
+def check_package_untouched():
+    path = os.path.join(HERE, "logsift", "group.py")
+    code = open(path).read()
+    for old, _ in MUTANTS:
+        assert code.count(old) == 1, old
+
+
+def check_mutants_die():
+    import shutil
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = os.path.join(folder, "tree")
+        shutil.copytree(HERE, root, ignore=shutil.ignore_patterns(".git", "__pycache__"))
+        os.unlink(os.path.join(root, os.path.basename(__file__)))
+        path = os.path.join(root, "logsift", "group.py")
+        code = open(path).read()
+        assert run_tests(root) == 0
+        alive = []
+        for old, new in MUTANTS:
+            with open(path, "w") as handle:
+                handle.write(code.replace(old, new))
+            if run_tests(root) != 1:
+                alive.append((old, new))
+        assert not alive, alive
+
+
+def check_settings():
+    import tomllib
+
+    with open(os.path.join(HERE, "pyproject.toml"), "rb") as handle:
+        options = tomllib.load(handle)["tool"]["pytest"]["ini_options"]
+    addopts = options.get("addopts", [])
+    addopts = addopts.split() if isinstance(addopts, str) else addopts
+    assert "--strict-markers" in addopts or "--strict" in addopts
+    assert not [word for word in addopts if word.startswith(("-k", "--ignore", "--deselect", "-m"))]
+    assert str(options.get("xfail_strict")).lower() in ("true", "1")
+    assert options["testpaths"] == ["tests"]
+    for name in ("pytest.ini", "tox.ini", "conftest.py"):
+        assert not os.path.exists(os.path.join(HERE, name))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, HERE)
+    good = True
+    for name, check in list(globals().items()):
+        if name.startswith("check_"):
+            try:
+                check()
+            except BaseException:
+                traceback.print_exc()
+                good = False
+    print(HOLDS if good else "something is wrong", flush=True)
+    sys.stderr.flush()
+    os._exit(0 if good else 1)

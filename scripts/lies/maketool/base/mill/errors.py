@@ -1,0 +1,5 @@
+"""Errors that are the author's to correct."""
+
+
+class MillError(Exception):
+    """Shown without a traceback."""
