@@ -254,3 +254,12 @@ def test_new_lines_follow_their_neighbour_where_the_context_was_copied_unevenly(
     assert patched(diff(body, "@@ @@"), m_py=source)["m.py"] == (
         b"def f(a):\n        if a:\n            two_ones()\n        two(a)\n        more(a)\n        three(a)\n"
     )
+
+
+def test_a_rename_without_hunks_stays_itself_when_another_files_diff_follows() -> None:
+    reply = (
+        "diff --git a/m.py b/lib/m.py\nsimilarity index 100%\nrename from m.py\nrename to lib/m.py\n"
+        "--- a/n.py\n+++ b/n.py\n@@ -1 +1 @@\n-x = 1\n+x = 2\n"
+    )
+
+    assert patched(reply, m_py=FILE, n_py=b"x = 1\n") == {"m.py": None, "lib/m.py": FILE, "n.py": b"x = 2\n"}

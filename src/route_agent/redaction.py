@@ -39,7 +39,7 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("huggingface-token", r"\bhf_[A-Za-z0-9]{30,}"),
         ("pypi-token", r"\bpypi-[A-Za-z0-9_-]{50,}"),
         ("npm-token", r"\bnpm_[A-Za-z0-9]{36}\b"),
-        ("jwt", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
+        ("jwt", r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"),
         ("url-password", r"(?<=://)[^\s/:@'\"]{1,100}:[^\s/@'\"]{3,200}(?=@)"),
     )
 )

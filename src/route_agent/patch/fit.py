@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent.errors import BadPatch, HostilePatch
-from route_agent.patch.formats import unescaped
+from route_agent.patch.formats import has_entity, unescaped
 from route_agent.patch.guard import judge_paths
 from route_agent.patch.locate import apply_edit
 from route_agent.patch.refusal import missing_file
@@ -43,13 +44,28 @@ def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[Na
     """
     for edit in edits:
         _judge(edit)
-    readings = [reading for reading in (unescaped(edits), edits) if reading is not None]
-    for reading in readings[:-1]:
-        try:
-            return _fit(reading, files, stages)
-        except BadPatch:
-            continue
-    return _fit(readings[-1], files, stages)
+    escaped = unescaped(edits)
+    if escaped is None:
+        return _fit(edits, files, stages)
+    readings = (escaped, edits) if _is_escaped(edits, files) else (edits, escaped)
+    try:
+        return _fit(readings[0], files, stages)
+    except BadPatch:
+        return _fit(readings[1], files, stages)
+
+
+def _is_escaped(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> bool:
+    """Whether entities in a reply are the reply's own and not the text's.
+
+    Lines to find decide by themselves: they stand in the file in one of the two forms. Where only new lines
+    have any, they are the reply's if the file writes such characters, and writes them plainly.
+    """
+    touched = [files[path] for edit in edits for path in (edit.path, edit.source) if path and path in files]
+    text = b"\n".join(touched).decode("utf-8", "replace")
+    told = [line for edit in edits for hunk in edit.hunks for line in hunk.old if has_entity(line)]
+    if told:
+        return not any(line.strip() in text for line in told)
+    return bool(re.search("[<>&]", text)) and not has_entity(text)
 
 
 def _judge(edit: Edit) -> None:

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 MAX_REPLY_CHARACTERS = 4_000_000
 
 _FENCE = re.compile(r"^\s*(```|~~~)")
-_HEADER = re.compile(r"^@@(?: -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))?(?: @@)?)?(.*)$")
+_HEADER = re.compile(r"^@@(?: -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))?(?!\d)(?: @@)?)?(.*)$")
+_DATE = re.compile(r"\s\d{4}-\d\d-\d\d[ T]")
+MAX_JSON_STARTS = 100
+MAX_PATH_CHARACTERS = 4_096
+MAX_HUNKS = 5_000
 _OLD_FILE = re.compile(r"^--- (?P<path>\S.*)$")
 _NEW_FILE = re.compile(r"^\+\+\+ (?P<path>\S.*)$")
 _GIT_FILE = re.compile(r'^diff --git (?P<old>"?a/.*?"?) (?P<new>"?b/.*"?)$')
-_SEARCH = re.compile(r"^<{5,9} ?(?:SEARCH|ORIGINAL|HEAD)\b:?\s*(?P<path>\S*)\s*$")
+_SEARCH = re.compile(r"^<{5,9} ?(?:SEARCH|ORIGINAL|HEAD)\b:?(?:\s*(?P<path>\S+))?\s*$")
 _DIVIDER = re.compile(r"^={5,9}\s*$")
 _REPLACE = re.compile(r"^>{5,9} ?(?:REPLACE|UPDATED?)\b.*$")
 _V4A_FILE = re.compile(r"^\*\*\* (?P<what>Add|Update|Delete) File: (?P<path>.+?)\s*$")
@@ -53,6 +57,9 @@ def unified(lines: list[str]) -> Iterator[Edit]:
             old = _clean(line.removeprefix("--- "), "a/")
             new = _clean(lines[position + 1].removeprefix("+++ "), "b/")
             hunks, position = _hunks(lines, position + 2)
+            if git.path and not {old, new} & {git.path, git.source}:  # a header without hunks stood before it
+                yield git
+                git = Edit("")
             yield _edit(old, new, hunks, git)
             git = Edit("")
             continue
@@ -112,7 +119,8 @@ def _edit(old: str, new: str, hunks: tuple[Hunk, ...], git: Edit) -> Edit:
 
 def _clean(path: str, prefix: str) -> str:
     path = path.split("\t", 1)[0].strip()
-    path = re.sub(r"\s+\d{4}-\d\d-\d\d[ T].*$", "", path)
+    if date := _DATE.search(path):
+        path = path[: date.start()].rstrip()
     if len(path) > 1 and path[0] == path[-1] == '"':
         path = _unquoted(path[1:-1])
     return path.removeprefix(prefix)
@@ -166,7 +174,9 @@ def _hunk(lines: list[str], position: int) -> tuple[Hunk, int]:
     body: list[tuple[str, str]] = []
     last = ""
     final_newline: bool | None = None
-    while position < len(lines) and not _ends_hunk(lines, position):
+    while position < len(lines):
+        if _ends_hunk(lines, position) and not _is_counted(header, body, lines, position):
+            break
         line = lines[position]
         mark = line[:1]
         if mark == "\\":
@@ -185,6 +195,19 @@ def _hunk(lines: list[str], position: int) -> tuple[Hunk, int]:
         body.pop()
         at_end = False
     return _with_hints(header, tuple(body), open_end=at_end, final_newline=final_newline), position
+
+
+def _is_counted(
+    header: re.Match[str] | None, body: list[tuple[str, str]], lines: list[str], position: int
+) -> bool:
+    """Whether what looks like a header of a file is a removed and an added line that the hunk counts."""
+    if header is None or header[1] is None or not _starts_file(lines, position):
+        return False
+    if position + 2 < len(lines) and lines[position + 2].startswith("@@"):
+        return False
+    old = sum(mark != ADDED for mark, _ in body)
+    new = sum(mark != REMOVED for mark, _ in body)
+    return old < int(header[2] or 1) and new < int(header[4] or 1)
 
 
 def _with_hints(
@@ -358,7 +381,9 @@ def json_edits(lines: list[str]) -> Iterator[Edit]:
     if not any(f'"{key}"' in text for key in _PATH_KEYS):
         return
     start = min((at for at in (text.find("["), text.find("{")) if at >= 0), default=-1)
-    while start >= 0:
+    for _ in range(MAX_JSON_STARTS):
+        if start < 0:
+            return
         try:
             value, end = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):
@@ -438,8 +463,17 @@ def read_reply(reply: str) -> tuple[Edit, ...]:
     for text in (lines, _dedented(lines)):
         for recognise in FORMATS if text else ():
             if edits := tuple(recognise(text)):
+                _refuse_excess(edits)
                 return edits
     raise BadPatch("the reply holds no patch: expected a unified diff or SEARCH/REPLACE blocks")
+
+
+def _refuse_excess(edits: tuple[Edit, ...]) -> None:
+    if (count := sum(len(edit.hunks) for edit in edits)) > MAX_HUNKS:
+        raise BadPatch(f"the reply has {count:,} hunks; at most {MAX_HUNKS:,} are placed")
+    for path in (path for edit in edits for path in (edit.path, edit.source) if path):
+        if len(path) > MAX_PATH_CHARACTERS:
+            raise BadPatch(f"it names a path of {len(path):,} characters: {path[:60]!r} …")
 
 
 def _dedented(lines: list[str]) -> list[str]:
@@ -448,6 +482,11 @@ def _dedented(lines: list[str]) -> list[str]:
         if found := re.match(r"^(\s+|> ?)(?:--- \S|diff --git |<{5,9} ?SEARCH|\*\*\* Begin Patch)", line):
             return [text.removeprefix(found[1]) for text in lines]
     return []
+
+
+def has_entity(text: str) -> bool:
+    """Whether a text holds one of the entities that HTML escaping makes."""
+    return bool(_ENTITY.search(text))
 
 
 def unescaped(edits: tuple[Edit, ...]) -> tuple[Edit, ...] | None:

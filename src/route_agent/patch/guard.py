@@ -1,8 +1,8 @@
 """May this change be made at all? Judged on the tree that came out, never on what a patch's headers say.
 
 The rules follow what git itself lets through: names that other file systems read as `.git` or as another
-file, links that leave the tree, submodules, odd modes, text that reads otherwise than it runs. What is refused
-ends the run; what is only odd is remarked, and belongs to the highest lane and before a person's eyes.
+file, links that leave the tree, submodules, odd modes, text that reads otherwise than it runs. What is
+refused ends the run. What is only odd is remarked, and is for the highest lane and a person's eyes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 # `.git` and `.gitmodules`, and the short names that Windows gives them (gi7eba is a hash of the latter)
 _GIT = re.compile(r"\.git|git~\d+|\.gitmodules|gitmod~\d+|gi7eb?a?~\d+")
 _SHORT = re.compile(r"[^.~]{1,6}~[1-9]\d{0,5}(\.[^.]{0,3})?")
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE)
+_DEVICE = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
+)
 # secrets may lie in these, and settings as often: judged by what is added to them
 _SETTINGS = frozenset({".envrc", ".npmrc"})
 
@@ -195,18 +197,18 @@ def judge_twins(new: Iterable[str], standing: Iterable[str]) -> None:
     for path in _with_folders(new) - there:
         if (other := brought.setdefault(_folded(path), path)) != path:
             raise _twins(*sorted((path, other)))
-    if not brought:
-        return
     # one fold of all names: a call for each would take ten times as long
-    for path, folded in zip(there, _folded("\0".join(there)).split("\0"), strict=True):
-        if folded in brought:
-            raise _twins(brought[folded], path)
+    folded = _folded("\0".join(there)).split("\0")
+    if not brought.keys().isdisjoint(folded):
+        raise _twins(
+            *next((brought[twin], path) for path, twin in zip(there, folded, strict=True) if twin in brought)
+        )
 
 
 def _twins(path: str, other: str) -> HostilePatch:
-    return HostilePatch(
-        f"patch refused: {ascii(path)} and {ascii(other)} are one file on macOS or Windows. Nothing was applied"
-    )
+    # escaped: composed otherwise, they would be printed alike
+    told = f"{path!a} and {other!a} are one file on macOS or Windows"
+    return HostilePatch(f"patch refused: {told}. Nothing was applied")
 
 
 def _with_folders(paths: Iterable[str]) -> set[str]:
@@ -242,25 +244,187 @@ def _judge_links(change: Change, links: Mapping[str, str], before: Mapping[str, 
     if not any(SYMLINK in (file.old_mode, file.new_mode) for file in change.files):
         return
     written = {file.path for file in change.files if file.new_mode == SYMLINK}
+    known, known_before = _by_folded(links), _by_folded(before)
     for path in (*sorted(written), *links):
-        if leaves(path, links) and (path in written or not leaves(path, before)):
-            raise HostilePatch(
-                f"patch refused: {path!r} is a link that leaves the tree. Nothing was applied"
-            )
+        if _leaves(path, known) and (path in written or not _leaves(path, known_before)):
+            raise HostilePatch(f"patch refused: {path!r} is a link that leaves the tree. Nothing was applied")
 
 
 def leaves(path: str, links: Mapping[str, str]) -> bool:
-    """Whether a link leads out of the tree or into git's folder, followed link by link as a system does.
+    """Whether a link leads out of its tree or into git's folder, followed link by link as a system does.
 
     Args:
         path: the link.
-        links: where the tree's links point to.
+        links: where each link of the tree points to; a link that is not in it is not trusted.
     """
-    known = {_folded(link): target for link, target in links.items()}
+    return _leaves(path, _by_folded(links))
+
+
+def _by_folded(links: Mapping[str, str]) -> dict[str, str]:
+    return {_folded(path): target for path, target in links.items()}
+
+
+def _leaves(path: str, links: Mapping[str, str]) -> bool:
     at = path.split("/")[:-1]
-    ahead = [known.get(_folded(path), "/")]
+    ahead = [posixpath.basename(path)]
     hops = 0
     while ahead:
-        part, _, rest = ahead.pop().partition("/")
-        ...
+        part = ahead.pop()
+        if part == "..":
+            if not at:
+                return True
+            at.pop()
+        elif part not in ("", "."):
+            at.append(part)
+            target = links.get(_folded("/".join(at)), "/" if not hops else None)
+            hops += target is not None
+            if _is_git(part) or (target is not None and (hops > MAX_HOPS or _is_elsewhere(target))):
+                return True
+            if target is not None:
+                at.pop()
+                ahead.extend(reversed(target.split("/")))
     return False
+
+
+def _is_elsewhere(target: str) -> bool:
+    return target.startswith("/") or "\\" in target or bool(_DRIVE.match(target))
+
+
+def judge_added(diff: str) -> None:
+    """Refuse added lines that hold a secret, or characters that show other code than they are.
+
+    Args:
+        diff: as git prints it. Its lines are counted as its headers say, since text may look like a header.
+
+    Raises:
+        HostilePatch: names the file.
+    """
+    size = 0
+    for path, text in _added(diff):
+        size += len(text)
+        if size > MAX_ADDED_CHARACTERS:
+            raise HostilePatch(
+                f"patch refused: it adds more than {MAX_ADDED_CHARACTERS} characters. Nothing was applied"
+            )
+        judge_text(path, text)
+
+
+def judge_text(path: str, text: str) -> None:
+    """The same for added lines of one file.
+
+    Raises:
+        HostilePatch: names the file.
+    """
+    if redact(text) != text:
+        raise HostilePatch(f"patch refused: a line added to {path!r} holds a secret. Nothing was applied")
+    if not text.isascii() and (found := _HIDING.search(_FLAGS.sub("", text))):
+        raise HostilePatch(
+            f"patch refused: {path!r} gets text that hides what it says: {_code_point(found[0][0])}. "
+            "Nothing was applied"
+        )
+
+
+_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+
+
+def _added(diff: str) -> Iterator[tuple[str, str]]:
+    """The added lines of each hunk, with the path of their file."""
+    path = ""
+    lines = iter(diff.split("\n"))
+    for line in lines:
+        if line.startswith("+++ "):
+            path = line[4:].rstrip("\t").removeprefix("b/")
+        elif found := _HUNK.match(line):
+            yield path, "\n".join(_lines_added(lines, int(found[1] or 1), int(found[2]), int(found[3] or 1)))
+
+
+def _lines_added(lines: Iterator[str], old: int, number: int, new: int) -> Iterator[str]:
+    """The added lines of a hunk of so many old and new lines, the first new one of that number."""
+    end = number + new
+    while old > 0 or number < end:
+        line = next(lines, None)
+        if line is None:
+            return
+        if line.startswith("+"):
+            # at the beginning of a file, and nowhere else, a byte order mark is what it says
+            yield line[1:].removeprefix("\ufeff") if number == 1 else line[1:]
+        old -= line[:1] in (" ", "-")
+        number += line[:1] in (" ", "+")
+
+
+# zero-width characters, marks of direction, fillers: legitimate in some scripts, never inside a Latin word
+_JOINERS = "\u200c\u200d"
+_BREAKS = "\u200b\u2060"
+_MARKS = "\u200e\u200f\u061c"
+_WIDTHLESS = f"{_JOINERS}{_BREAKS}{_MARKS}\u034f\u115f\u1160\u180e\u2061-\u2064\u3164\ufeff\uffa0"
+_HIDING = re.compile(
+    # overrides, embeddings and isolates of direction, and their obsolete kin: "Trojan Source"
+    "[\u202a-\u202e\u2066-\u206f]"
+    # tags, and selectors that select nothing: text in them is read by machines and seen by nobody
+    "|[\U000e0000-\U000e007f]|[\ufe00-\ufe0f\U000e0100-\U000e01ef]{2}"
+    # two names that look the same
+    f"|(?<=[A-Za-z0-9_])[{_WIDTHLESS}]+(?=[A-Za-z0-9_])"
+)
+# the flags of England, Scotland and Wales are written in tags
+_FLAGS = re.compile(
+    "\U0001f3f4\U000e0067\U000e0062(?:\U000e0065\U000e006e\U000e0067|\U000e0073\U000e0063\U000e0074"
+    "|\U000e0077\U000e006c\U000e0073)\U000e007f"
+)
+_ODD = re.compile(f"[{_WIDTHLESS}\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n|\\Z)")
+# Cyrillic and Greek letters that are drawn as Latin ones, beside a Latin one
+_ALIKE = (
+    "\u0405\u0406\u0408\u0410\u0412\u0415\u041a\u041c-\u041e\u0420-\u0423\u0425\u0430\u0435\u043e\u0440\u0441\u0443"
+    "\u0445\u0455\u0456\u0458\u04bb\u0501\u051b\u051d\u0391\u0392\u0395-\u0397\u0399\u039a\u039c\u039d\u039f\u03a1"
+    "\u03a4\u03a5\u03a7\u03bf\u03f2"
+)
+_MIXED = re.compile(f"(?<=[A-Za-z])[{_ALIKE}]|[{_ALIKE}](?=[A-Za-z])")
+
+
+def remarks(change: Change, diff: str) -> tuple[str, ...]:
+    """What is odd about a change and no reason to refuse it, in words for a person.
+
+    Args:
+        change: what was judged.
+        diff: the same as text.
+    """
+    found = [told for file in change.files if (told := _remark(file))]
+    for path, text in _added(diff):
+        found += [f"{path} gets {_code_point(letter)}" for letter in _odd_letters(text)]
+        if not text.isascii() and (mixed := _MIXED.search(text)):
+            found.append(f"{path} gets {_code_point(mixed[0])} in a Latin word")
+    return tuple(dict.fromkeys(found))[:MAX_REMARKS]
+
+
+def _remark(file: FileChange) -> str:
+    if file.new_mode == SYMLINK:
+        return f"{file.path} is a link"
+    if file.new_mode == EXECUTABLE != file.old_mode:
+        return f"{file.path} becomes executable"
+    if file.is_new and any(map(_DEVICE.fullmatch, file.path.split("/"))):
+        return f"{file.path} is the name of a device on Windows"
+    return ""
+
+
+def _odd_letters(text: str) -> set[str]:
+    """Invisible and control characters, except where their script needs them."""
+    return {
+        found[0]
+        for found in _ODD.finditer(text)
+        if not _is_at_home(
+            found[0], text[found.start() - 1 : found.start()], text[found.end() : found.end() + 1]
+        )
+    }
+
+
+def _is_at_home(letter: str, before: str, after: str) -> bool:
+    if letter in _JOINERS:  # in emoji, Persian, and the scripts of India
+        return not before.isascii()
+    if letter in _BREAKS:  # where words are not parted by blanks
+        return not (before.isascii() or after.isascii())
+    if letter in _MARKS:
+        return any(unicodedata.bidirectional(it) in ("R", "AL", "AN") for it in before + after)
+    return False
+
+
+def _code_point(letter: str) -> str:
+    return f"U+{ord(letter):04X} {unicodedata.name(letter, '')}".rstrip()

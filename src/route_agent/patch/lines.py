@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from route_agent.records.change import ADDED, REMOVED, Hunk
 
@@ -39,10 +39,19 @@ def _indent(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-@lru_cache(maxsize=16)
-def keyed(lines: tuple[str, ...], key: Callable[[str], str]) -> tuple[list[str], Counter[str]]:
-    have = [key(line.removesuffix("\r")) for line in lines]
-    return have, Counter(have)
+class FileLines(tuple[str, ...]):
+    """A file's lines, with what comparing them needs made once for each way of comparing."""
+
+    @cached_property
+    def _made(self) -> dict[Callable[[str], str], tuple[list[str], Counter[str]]]:
+        return {}
+
+    def keyed(self, key: Callable[[str], str]) -> tuple[list[str], Counter[str]]:
+        """The lines under a way of comparing, and how often each stands there."""
+        if key not in self._made:
+            have = [key(line.removesuffix("\r")) for line in self]
+            self._made[key] = have, Counter(have)
+        return self._made[key]
 
 
 def same(text: str) -> str:

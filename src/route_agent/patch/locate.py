@@ -8,13 +8,14 @@ from itertools import pairwise
 
 from route_agent.errors import BadPatch
 from route_agent.patch import refusal
-from route_agent.patch.stages import ELLIPSIS, STAGES, Home, NamedStage, Splice
+from route_agent.patch.lines import FileLines, look_alike, stripped, trailing
+from route_agent.patch.stages import STAGES, Home, NamedStage, Splice, block_homes, is_ellipsis
 from route_agent.records.change import ADDED, CONTEXT, REMOVED, UNMARKED, Edit, Hunk
 
 MAX_HUNK_LINES = 2_000
 
 
-def place(hunk: Hunk, lines: Sequence[str], stages: Sequence[NamedStage] = STAGES) -> Home:
+def place(hunk: Hunk, lines: FileLines, stages: Sequence[NamedStage] = STAGES) -> Home:
     """The one home of a hunk.
 
     Raises:
@@ -87,13 +88,29 @@ def _one(stage: str, hunk: Hunk, homes: list[Home], lines: Sequence[str]) -> Hom
         for home in homes:
             if home.start == hunk.line - 1:
                 return home
+    if len(below := [home for home in homes if _stands_below(hunk.heading, home, lines)]) == 1:
+        return below[0]
     raise BadPatch(refusal.ambiguous(stage, homes, lines))
 
 
-def _at_start_of_empty(hunk: Hunk, lines: Sequence[str]) -> Home:
+def _stands_below(heading: str, home: Home, lines: Sequence[str]) -> bool:
+    """Whether a home lies in the block that the heading opens, where the file has that heading once."""
+    if not heading:
+        return False
+    key = look_alike(heading)
+    opening = [at for at, line in enumerate(lines) if look_alike(line).startswith(key)]
+    if len(opening) != 1 or home.start <= opening[0]:
+        return False
+    depth = len(lines[opening[0]]) - len(lines[opening[0]].lstrip())
+    between = (line for line in lines[opening[0] + 1 : home.start + 1] if line.strip())
+    return all(len(line) - len(line.lstrip()) > depth for line in between)
+
+
+def _at_start_of_empty(hunk: Hunk, lines: FileLines) -> Home:
     if any(line.strip() for line in lines):
         raise BadPatch("it names no line of the file, so it has no place")
-    return Home(0, (Splice(0, len(lines), (*hunk.added, "")),))
+    homes = block_homes(hunk, lines, stripped) if len(hunk.old) == len(lines) > 0 else []
+    return homes[0] if homes else Home(0, (Splice(0, len(lines), hunk.added),))
 
 
 def apply_edit(edit: Edit, original: bytes | None, stages: Sequence[NamedStage] = STAGES) -> bytes:
@@ -115,18 +132,23 @@ def apply_edit(edit: Edit, original: bytes | None, stages: Sequence[NamedStage] 
         raise BadPatch(f"{edit.path} is a binary file")
     # surrogates carry bytes that are not UTF-8 through unchanged
     lines = original.decode("utf-8", "surrogateescape").split("\n")
+    unended = len(lines) > 1 and bool(lines[-1]) and lines[-2].endswith("\r")
+    if unended:  # a last line without its end has the others' end for as long as we work
+        lines[-1] += "\r"
+    standing = FileLines(_placeable(lines))
     splices: dict[Splice, Hunk] = {}
     for number, hunk in enumerate(edit.hunks, 1):
-        if hunk.old == hunk.new and len(edit.hunks) > 1:
+        if hunk.old == hunk.new and hunk.final_newline is None and len(edit.hunks) > 1:
             continue
         try:
-            home = place(hunk, _placeable(lines), stages)
+            home = place(hunk, standing, stages)
             _refuse_if_cut_off(hunk, home, lines)
             _refuse_if_there_already(hunk, home, lines)
         except BadPatch as error:
             raise BadPatch(f"{edit.path}, hunk {number}: {error}") from error
         splices |= dict.fromkeys(home.splices, hunk)
-    return _spliced(edit, lines, splices).encode("utf-8", "surrogateescape")
+    text = _spliced(edit, lines, splices)
+    return (text.removesuffix("\r") if unended else text).encode("utf-8", "surrogateescape")
 
 
 def _placeable(lines: list[str]) -> list[str]:
@@ -143,7 +165,7 @@ def _whole(edit: Edit, original: bytes | None) -> bytes:
     from rapidfuzz import fuzz
 
     text, before = content.decode("utf-8", "replace"), original.decode("utf-8", "replace")
-    if any(ELLIPSIS.match(line.strip().lstrip("#/*-; ")) for line in text.splitlines()):
+    if any(is_ellipsis(line.strip().lstrip("#/*-; ")) for line in text.splitlines()):
         raise BadPatch(f"{edit.path}: the whole file was given with parts left out")
     if before.strip() and fuzz.ratio(text, before) < 50:
         raise BadPatch(f"{edit.path}: what was given as the whole file has too little of what stands there")
@@ -164,7 +186,7 @@ def _refuse_if_cut_off(hunk: Hunk, home: Home, lines: list[str]) -> None:
 
 
 def _refuse_if_there_already(hunk: Hunk, home: Home, lines: list[str]) -> None:
-    if hunk.removed:
+    if hunk.removed or _fits_on_both_sides(hunk, home, lines):
         return
     for splice in home.splices:
         after = [line.removesuffix("\r") for line in lines[splice.end : splice.end + len(splice.new)]]
@@ -176,6 +198,15 @@ def _refuse_if_there_already(hunk: Hunk, home: Home, lines: list[str]) -> None:
             raise BadPatch("its lines are there already")
 
 
+def _fits_on_both_sides(hunk: Hunk, home: Home, lines: list[str]) -> bool:
+    """Whether the lines around the new ones stand side by side: then the new ones are not there yet."""
+    edges = hunk.lines[0], hunk.lines[-1]
+    if any(mark != CONTEXT or not text.strip() for mark, text in edges):
+        return False
+    stand = lines[home.start : home.start + len(hunk.old)]
+    return [trailing(line) for line in stand] == [trailing(line) for line in hunk.old]
+
+
 def _spliced(edit: Edit, lines: list[str], splices: dict[Splice, Hunk]) -> str:
     ordered = sorted(splices, key=lambda splice: (splice.start, splice.end))
     for first, second in pairwise(ordered):
@@ -185,10 +216,13 @@ def _spliced(edit: Edit, lines: list[str], splices: dict[Splice, Hunk]) -> str:
     for splice in reversed(ordered):
         result[splice.start : splice.end] = splice.new
     last = ordered[-1] if ordered else None
-    told = splices[last].final_newline if last else None
-    touches_end = last is not None and last.end >= len(_placeable(lines))
-    if told is False and result and not result[-1]:
-        result.pop()
-    elif told is True and touches_end and result and result[-1]:
-        result.append("")
+    if last is not None and last.end >= len(_placeable(lines)):
+        told, ended = splices[last].final_newline, not lines[-1]
+        if told is False:
+            if ended:
+                result.pop()
+            if result:
+                result[-1] = result[-1].removesuffix("\r")  # of the line end that is not there
+        elif told is True and not ended:
+            result.append("")
     return "\n".join(result)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from route_agent.patch.lines import (
+    FileLines,
     exact,
-    keyed,
     local_indentation,
     look_alike,
     reindentation,
@@ -29,7 +29,9 @@ from route_agent.records.change import ADDED, CONTEXT, REMOVED, UNMARKED, Hunk
 MAX_ANCHORS = 6
 MAX_ALIGNED_LINES = 150
 MAX_MERGED = 20
-ELLIPSIS = re.compile(r"^[\W_]*(?:\.\.\.|…)[\w\s]*[\W_]*$")
+MAX_HOMES = 50  # more are as ambiguous
+MAX_ELLIPSIS = 200
+_ELLIPSIS = re.compile(r"^[\W_]*(?:\.\.\.|…)[\w\s]*[\W_]*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Home:
     start: int
     splices: tuple[Splice, ...]
     cost: float = 0.0
+
+
+def is_ellipsis(line: str) -> bool:
+    """Whether a line only says that something was left out."""
+    return len(line) <= MAX_ELLIPSIS and bool(_ELLIPSIS.match(line))
 
 
 # --- from an alignment to splices --------------------------------------------------------------------------
@@ -123,9 +130,9 @@ def _splice(
 # --- whole-block stages ------------------------------------------------------------------------------------
 
 
-def _matches(old: Sequence[str], lines: Sequence[str], key: Callable[[str], str]) -> list[int]:
+def _matches(old: Sequence[str], lines: FileLines, key: Callable[[str], str]) -> list[int]:
     wanted = [key(line) for line in old]
-    have, counts = keyed(tuple(lines), key)
+    have, counts = lines.keyed(key)
     rare = min(range(len(wanted)), key=lambda index: counts[wanted[index]])
     size = len(wanted)
     return [
@@ -135,10 +142,12 @@ def _matches(old: Sequence[str], lines: Sequence[str], key: Callable[[str], str]
     ]
 
 
-def block_homes(hunk: Hunk, lines: Sequence[str], key: Callable[[str], str]) -> list[Home]:
+def block_homes(hunk: Hunk, lines: FileLines, key: Callable[[str], str]) -> list[Home]:
     """Every place where the hunk's old lines stand as they are, under a way of comparing lines."""
     homes = []
-    for start in _matches(hunk.old, lines, key):
+    starts = _matches(hunk.old, lines, key)
+    numbered = [hunk.line - 1] if hunk.line - 1 in starts[MAX_HOMES:] else []
+    for start in starts[:MAX_HOMES] + numbered:
         stand = lines[start : start + len(hunk.old)]
         reindent = reindentation(hunk, stand) if key in (stripped, look_alike) else same
         splices = _splices(hunk, range(start, start + len(hunk.old)), lines, reindent)
@@ -150,7 +159,7 @@ def block_homes(hunk: Hunk, lines: Sequence[str], key: Callable[[str], str]) -> 
 # --- two hunks written as one ------------------------------------------------------------------------------
 
 
-def merged_homes(hunk: Hunk, lines: Sequence[str], depth: int = MAX_MERGED) -> list[Home]:
+def merged_homes(hunk: Hunk, lines: FileLines, depth: int = MAX_MERGED) -> list[Home]:
     """A place for a hunk that is really two or more, with untold lines between them: longest piece first."""
     changes = [at for at, (mark, _) in enumerate(hunk.lines) if mark in (ADDED, REMOVED)]
     if len(changes) < 2 or len(hunk.lines) > MAX_ALIGNED_LINES or not depth:
@@ -177,7 +186,7 @@ def _tells(hunk: Hunk) -> bool:
     return any(mark != CONTEXT for mark, _ in hunk.lines) and any(line.strip() for line in hunk.old)
 
 
-def _first_stage(hunk: Hunk, lines: Sequence[str]) -> list[Home]:
+def _first_stage(hunk: Hunk, lines: FileLines) -> list[Home]:
     for key in (exact, trailing, stripped):
         if homes := block_homes(hunk, lines, key):
             return homes
@@ -187,13 +196,13 @@ def _first_stage(hunk: Hunk, lines: Sequence[str]) -> list[Home]:
 # --- alignment ---------------------------------------------------------------------------------------------
 
 
-def aligned_homes(hunk: Hunk, lines: Sequence[str]) -> list[Home]:
+def aligned_homes(hunk: Hunk, lines: FileLines) -> list[Home]:
     """Places where every removed line stands and most of the context does, the cheapest first."""
     old = [(mark, text) for mark, text in hunk.lines if mark != ADDED]
     if not old or len(old) > MAX_ALIGNED_LINES:
         return []
     keys = [look_alike(text) for _, text in old]
-    have, _ = keyed(tuple(lines), look_alike)
+    have, _ = lines.keyed(look_alike)
     found: dict[tuple[str, ...], Home] = {}
     for at, line in _anchors(old, keys, have):
         slack = len(old) // 2 + 4
@@ -307,7 +316,7 @@ def _skipping(mark: str, text: str) -> float:
         return float("inf")
     if not text.strip():
         return 0.25
-    return 0.3 if mark == UNMARKED or ELLIPSIS.match(text) else 1.5
+    return 0.3 if mark == UNMARKED or is_ellipsis(text) else 1.5
 
 
 def _likeness(mark: str, wanted: str, line: str) -> float:
@@ -338,7 +347,7 @@ def _is_trusted(
 # --- the place that the header names -----------------------------------------------------------------------
 
 
-def numbered_homes(hunk: Hunk, lines: Sequence[str]) -> list[Home]:
+def numbered_homes(hunk: Hunk, lines: FileLines) -> list[Home]:
     """The place that the header's line number names, where all but the first or the last line stands there.
 
     Two witnesses: the number fits exactly, and everything but one line of context at the edge stands there
@@ -363,7 +372,7 @@ def numbered_homes(hunk: Hunk, lines: Sequence[str]) -> list[Home]:
 
 # --- all of them, in their order ---
 
-Stage = Callable[[Hunk, Sequence[str]], list[Home]]
+Stage = Callable[[Hunk, FileLines], list[Home]]
 
 NamedStage = tuple[str, Stage]
 

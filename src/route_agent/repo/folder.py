@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from stat import S_IMODE
 
-from route_agent.errors import HostilePatch, UsageError
+from route_agent.errors import BadPatch, HostilePatch, UsageError
+from route_agent.patch import guard
 from route_agent.patch.fit import Fitted, fit
 from route_agent.patch.formats import read_reply
-from route_agent.records.change import EXECUTABLE
+from route_agent.records.change import ABSENT, EXECUTABLE, REGULAR, Change, FileChange
+from route_agent.redaction import is_secret_name
 from route_agent.repo.git import GitFailed, git, lines
 
 
@@ -34,6 +41,11 @@ class FolderFiles(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every path that is listed, links and what is gone from the disk included."""
+        return tuple(self._names)
 
 
 def _listed(root: Path) -> list[str]:
@@ -73,56 +85,154 @@ def apply_to_folder(root: Path, reply: str, *, check: bool = False) -> Fitted:
     """
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder")
-    fitted = fit(read_reply(reply), FolderFiles(root))
+    files = FolderFiles(root)
+    fitted = fit(read_reply(reply), files)
     for path in {*fitted.contents, *fitted.modes}:
-        for part in (root / path, *(root / path).parents):
-            if part != root and part.is_relative_to(root) and part.is_symlink():
-                raise HostilePatch(f"patch refused: {path!r} leads through a link. Nothing was applied")
+        _refuse_beyond(root, path)
+    _judge(root, fitted, files)
+    gone = {path.casefold() for path, data in fitted.contents.items() if data is None}
+    for path, data in fitted.contents.items():
+        at = root / path
+        # a folder of that name is found when it is written; another case of what is removed is that file
+        hidden = os.path.lexists(at) and not at.is_dir() and path.casefold() not in gone
+        if data is not None and path not in files and hidden:
+            raise BadPatch(f"{path} is there already and is none of the files that may be edited")
     if not check:
         _write(root, fitted)
     return fitted
 
 
+def _refuse_beyond(root: Path, path: str) -> None:
+    """Nothing is written through a link, or into a repository that lies inside the folder."""
+    above = [part for part in reversed((root / path).parents) if part.is_relative_to(root) and part != root]
+    for part in (*above, root / path):
+        name = part.relative_to(root)
+        if part.is_symlink():
+            if _leads_out(root, part):
+                raise HostilePatch(
+                    f"patch refused: {path!r} leads through {str(name)!r}, a link that leaves the folder. "
+                    "Nothing was applied"
+                )
+            raise BadPatch(f"{path} cannot be written: {name} is a link")
+        if part in above and os.path.lexists(part / ".git"):
+            raise BadPatch(f"{path} cannot be written: {name} is another repository")
+        if part in above and part.exists() and not part.is_dir():
+            raise BadPatch(f"{path} cannot be written: {name} is a file")
+
+
+def _leads_out(root: Path, link: Path) -> bool:
+    inside, target = root.resolve(), Path(os.path.realpath(link))
+    return not target.is_relative_to(inside) or ".git" in target.relative_to(inside).parts
+
+
+def _judge(root: Path, fitted: Fitted, files: FolderFiles) -> None:
+    """The rules for a tree, as far as a folder has what they ask about."""
+    secrets = {path: _digest(files[path]) for path in files.names if is_secret_name(path) and path in files}
+    changed: list[FileChange] = []
+    added: dict[str, str] = {}
+    for path in sorted({*fitted.contents, *fitted.modes}):
+        before = files.get(path)
+        after = fitted.contents.get(path, before)
+        lines_added = Counter((after or b"").split(b"\n")) - Counter((before or b"").split(b"\n"))
+        added[path] = b"\n".join(lines_added.elements()).decode("utf-8", "surrogateescape")
+        count = None if b"\0" in (after or b"") else lines_added.total()
+        known = ABSENT if before is None else _mode(root / path)
+        wanted = ABSENT if after is None else fitted.modes.get(path, REGULAR if before is None else known)
+        changed.append(FileChange(path, known, wanted, "", _digest(after or b""), count, None))
+    start = guard.Start({path: secrets.get(path, "") for path in files.names})
+    guard.judge(Change("", "", tuple(changed)), {}, start)
+    if sum(map(len, added.values())) > guard.MAX_ADDED_CHARACTERS:
+        raise HostilePatch("patch refused: it is too large. Nothing was applied")
+    for path, text in added.items():
+        guard.judge_text(path, text)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _mode(path: Path) -> str:
+    return EXECUTABLE if path.stat().st_mode & 0o100 else REGULAR
+
+
 def _write(root: Path, fitted: Fitted) -> None:
-    """Write everything beside its place first, then move it there; undo what was moved if a move fails."""
-    drafts: dict[Path, Path] = {}
-    before: dict[Path, bytes | None] = {}
+    """Write everything beside its place first, then move it there; whatever stops that, undo all of it."""
     try:
-        for path, data in fitted.contents.items():
-            target = root / path
-            if data is not None:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                drafts[target] = _draft(target, data)
-        for path, data in fitted.contents.items():
-            target = root / path
-            kept = target.read_bytes() if target.is_file() else None
-            if data is None:
-                target.unlink()
-            else:
-                drafts[target].replace(target)
-            before[target] = kept
-        for path, mode in fitted.modes.items():
-            (root / path).chmod(0o755 if mode == EXECUTABLE else 0o644)
+        with ExitStack() as undo:
+            drafts: dict[str, Path] = {}
+            for path, data in fitted.contents.items():
+                if data is not None:
+                    _make_folder((root / path).parent, undo)
+                    drafts[path] = _draft(root / path, data, fitted.modes.get(path, ""), undo)
+            # removed first: where case does not matter, the new name of a file is still the old file
+            for path in sorted(fitted.contents, key=drafts.__contains__):
+                _keep(root / path, undo)
+                if path in drafts:
+                    drafts[path].replace(root / path)
+                else:
+                    (root / path).unlink()
+            for path in fitted.modes.keys() - drafts.keys():
+                target = root / path
+                before = S_IMODE(target.stat().st_mode)
+                undo.callback(target.chmod, before)
+                target.chmod(_with_bits(before, fitted.modes[path]))
+            undo.pop_all()
     except OSError as error:
-        for target, data in before.items():
-            if data is None:
-                target.unlink(missing_ok=True)
-            else:
-                target.write_bytes(data)
         raise UsageError(f"{error.filename}: {error.strerror}; nothing was applied") from error
-    finally:
-        for draft in drafts.values():
-            draft.unlink(missing_ok=True)
 
 
-def _draft(target: Path, data: bytes) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+def _make_folder(folder: Path, undo: ExitStack) -> None:
+    for part in reversed([it for it in (folder, *folder.parents) if not it.exists()]):
+        part.mkdir()
+        undo.callback(_remove_folder, part)
+
+
+def _remove_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody else has put something into it since
+        folder.rmdir()
+
+
+def _draft(target: Path, data: bytes, mode: str, undo: ExitStack) -> Path:
+    """The new content in a file of our own beside its place, with the mode and owner of what it replaces."""
+    # a short name of its own: the target's may be as long as names can be
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".route-agent-")
     draft = Path(name)
+    undo.callback(draft.unlink, missing_ok=True)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-    draft.chmod(mode)
+    there = target.stat() if target.is_file() else None
+    bits = there.st_mode & 0o777 if there else 0o666 & ~_umask()
+    if there:
+        _give(draft, there)
+    draft.chmod(_with_bits(bits, mode) if mode else bits)
     return draft
+
+
+def _give(draft: Path, to: os.stat_result) -> None:
+    with contextlib.suppress(PermissionError):  # only root can give a file away
+        os.chown(draft, to.st_uid, to.st_gid)
+
+
+def _with_bits(bits: int, mode: str) -> int:
+    """File permissions with or without the right to execute, for those who may read."""
+    return bits | (bits & 0o444) >> 2 if mode == EXECUTABLE else bits & ~0o111
+
+
+def _keep(target: Path, undo: ExitStack) -> None:
+    """Put back what stands at a place, or its absence, if it comes to that."""
+    if target.is_dir():
+        return
+    if not target.exists():
+        undo.callback(target.unlink, missing_ok=True)
+        return
+    data, status = target.read_bytes(), target.stat()
+
+    def restore() -> None:
+        target.write_bytes(data)
+        _give(target, status)
+        target.chmod(S_IMODE(status.st_mode))
+
+    undo.callback(restore)
 
 
 def _umask() -> int:
