@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from route_agent.errors import PolicyError
-from route_agent.policy import Policy, parse_policy, presets
+from route_agent.policy import Limits, Policy, parse_policy, presets
 from route_agent.records.grades import Failure, Grade
 
 
@@ -123,6 +124,23 @@ def test_the_hash_changes_with_the_rules_and_not_with_comments_or_order() -> Non
 
     assert plain.hash == read("# why\nlimits:\n    max_usd: 2\nversion: 1\n").hash
     assert plain.hash != read("version: 1\nlimits: {max_usd: 3}\n").hash
+
+
+@pytest.mark.parametrize("amount", [float("inf"), float("-inf"), float("nan")], ids=str)
+@pytest.mark.parametrize("field", ["max_usd", "per_day_usd", "deadline_s"])
+def test_a_limit_without_end_is_no_limit_whatever_way_it_comes(field: str, amount: float) -> None:
+    with pytest.raises(ValidationError, match="finite number"):
+        Limits.model_validate({field: amount})
+
+
+def test_a_long_value_is_not_repeated_whole() -> None:
+    assert len(fault(f"version: 1\nlimits: {{max_usd: {'x' * 5000}}}\n")) < 400
+
+
+def test_a_policy_of_the_depth_and_the_numbers_that_people_write_is_read() -> None:
+    policy = read("version: 1\nlimits: {max_usd: 0.1234567890123456789}\nrouting: {ladder: [fast, strong]}\n")
+
+    assert policy.limits.max_usd == pytest.approx(0.12345678901234568)
 
 
 def test_a_huge_or_binary_file_is_refused() -> None:

@@ -22,6 +22,8 @@ from route_agent.schema import SchemaError, Strict, read, validate
 
 POLICY_PATH = ".route-agent/policy.yaml"
 
+MAX_USD = 1_000_000_000  # in micro-dollars it must fit the ledger's whole numbers
+
 FIXER = "fixer"
 RECORDED = "recorded"
 
@@ -30,6 +32,7 @@ Condition = Literal[
     "schema_change",
     "auth_code",
     "ci_or_deploy",
+    "auto_executed",
     "secrets_handling",
     "dependency_manifest",
     "production_incident",
@@ -51,6 +54,7 @@ ESCALATION_WORDS: Mapping[Failure, EscalationWord] = {
 }
 
 Argv = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+PathPattern = Annotated[str, Field(pattern=r"^[^!]")]  # there is no negation, and none in silence
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
@@ -132,11 +136,24 @@ class CheckSpec(Strict):
         )
 
 
+class PathRules(Strict):
+    """What a patch may touch. No `allow` is everything; `deny` wins. A rename touches both its paths."""
+
+    allow: tuple[PathPattern, ...] = ()
+    deny: tuple[PathPattern, ...] = ()
+
+    def __str__(self) -> str:
+        """In words for a model; empty where everything is allowed."""
+        allowed = f"only {', '.join(self.allow)}" if self.allow else ""
+        denied = f"never {', '.join(self.deny)}" if self.deny else ""
+        return "; ".join(part for part in (allowed, denied) if part)
+
+
 class Limits(Strict):
     """Money in dollars, durations in seconds. `per_day_usd` counts from midnight UTC."""
 
-    max_usd: Annotated[float, Field(gt=0)] = 1.00
-    per_day_usd: Annotated[float, Field(gt=0)] = 10.00
+    max_usd: Annotated[float, Field(gt=0, le=MAX_USD)] = 1.00
+    per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] = 10.00
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
     deadline_s: Annotated[float, Field(gt=0)] = 900
 
@@ -154,6 +171,7 @@ class Policy(Strict):
     signals: dict[str, SignalRule]
     checks: tuple[CheckSpec, ...] = ()
     accept: dict[str, dict[Literal["default"] | TaskClass, Grade]]
+    paths: PathRules = PathRules()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
@@ -226,7 +244,7 @@ def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str,
     has its always-strong conditions, a signal with other points still has its paths.
     """
     merged = defaults | given
-    for section in ("routing", "limits"):
+    for section in ("routing", "paths", "limits"):
         if isinstance(part := given.get(section), dict):
             merged[section] = defaults.get(section, {}) | part
     if isinstance(signals := given.get("signals"), dict):

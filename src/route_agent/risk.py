@@ -1,7 +1,7 @@
 """How risky is this task? A sum of explicit signals, each with its points and its evidence.
 
 The points come from the policy. With the built-in one the score is
-``min(files,8) + 5·schema + 5·auth + 5·ci_or_deploy + min(2·failures,6) + 3·new_code``.
+``min(files,8) + 5·schema + 5·auth + 5·ci_or_deploy + 5·auto_executed + min(2·failures,6) + 3·new_code``.
 A signal is one function here and one entry of `SIGNALS`. The brief is tainted: whatever it says can only
 raise a signal.
 """
@@ -106,6 +106,7 @@ SIGNALS: tuple[tuple[str, Callable[[Facts, SignalRule], Signal]], ...] = (
     ("schema_change", _rule_of("schema_change")),
     ("auth_code", _rule_of("auth_code")),
     ("ci_or_deploy", _rule_of("ci_or_deploy")),
+    ("auto_executed", _rule_of("auto_executed")),
     ("secrets_handling", _rule_of("secrets_handling")),
     ("dependency_manifest", _rule_of("dependency_manifest")),
     ("test_failures", test_failures),

@@ -174,6 +174,7 @@ _SIGNAL_WORDS = {
     "schema_change": "a schema or migration is touched",
     "auth_code": "code that decides who may do what is touched",
     "ci_or_deploy": "CI or deployment is touched",
+    "auto_executed": "what tools run or obey unasked is touched",
     "secrets_handling": "secrets are handled",
     "dependency_manifest": "dependencies change",
     "test_failures": "tests that are red before the patch",
