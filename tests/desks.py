@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -15,6 +15,7 @@ from route_agent.lanes.desk import Desk, Workspace
 from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import Ledger
 from route_agent.pricing import Prices
+from route_agent.records.change import Change
 from route_agent.records.events import Event
 from route_agent.sandbox.process import Finished, run
 
@@ -31,11 +32,21 @@ class Bench:
     events: list[Event] = field(default_factory=list)
 
 
+def anything(reply: str) -> Change:
+    """Take every reply for a patch that fits."""
+    return Change("0" * 40, reply, ())
+
+
 @contextmanager
 def bench(
-    folder: Path, *, lane: str = "fast", seconds: float = 60.0, max_usd: float = 5.0
+    folder: Path,
+    *,
+    lane: str = "fast",
+    seconds: float = 60.0,
+    max_usd: float = 5.0,
+    fit: Callable[[str], Change] = anything,
 ) -> Iterator[Bench]:
-    """A desk whose run ends in so many seconds; fixers work in `folder/scratch`."""
+    """A desk whose run ends in so many seconds; fixers work in `folder/scratch`, and `fit` judges replies."""
     ledger = Ledger(folder / "ledger.sqlite3")
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
@@ -54,6 +65,7 @@ def bench(
         purse=purse,
         deadline=time.monotonic() + seconds,
         workspace=workspace,
+        fit=fit,
         on=events.append,
     )
     try:

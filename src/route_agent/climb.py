@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from route_agent import evidence, risk, routing
 from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
 from route_agent.patch import guard
+from route_agent.prompt import tellable
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.records.runs import Attempt, Evidence
-from route_agent.repo.apply import apply_reply
+from route_agent.repo.apply import TreeFiles, apply_reply, judge_patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
     from route_agent.records.grades import TaskClass
-    from route_agent.records.lanes import Proposal, Request
+    from route_agent.records.lanes import Request
     from route_agent.records.risk import Decision
 
 
@@ -42,7 +44,7 @@ class Climb:
         baseline: the checks at start.
         touched: paths that the task is about, for telling which red tests are its own.
         lanes: every lane by name.
-        desk_for: a lane's desk.
+        desk_for: a lane's desk, with what tells it whether a reply fits.
         ask: writes the request for a lane, with what was tried before.
         prover: proves a change.
         purse: the run's money.
@@ -58,7 +60,7 @@ class Climb:
     baseline: CheckRun
     touched: tuple[str, ...]
     lanes: Mapping[str, Lane]
-    desk_for: Callable[[Lane], Desk]
+    desk_for: Callable[[Lane, Callable[[str], Change]], Desk]
     ask: Callable[[Lane, Sequence[Attempt]], Request]
     prover: Prover
     purse: Purse
@@ -105,10 +107,11 @@ class Climb:
         """One lane's attempt: propose, fit, prove. What fails becomes the attempt's failure class."""
         began, paid = time.monotonic(), len(self.purse.calls)
         attempt = Attempt(lane.name, lane.provider, lane.model)
+        fit = cache(self._fit)  # what a lane has tried on its desk is not worked out twice
         try:
-            proposal = lane.propose(self.ask(lane, tried), self.desk_for(lane))
-            attempt = replace(attempt, summary=proposal.summary)
-            change = self._fit(proposal)
+            proposal = lane.propose(self.ask(lane, tried), self.desk_for(lane, fit))
+            attempt = replace(attempt, summary=proposal.summary, repairs=proposal.repairs)
+            change = self._bounded(proposal.tree) if proposal.tree else fit(proposal.reply or "")
             attempt = replace(
                 attempt, change=change, patch=self.prover.slot.trees.diff(self.start, change.new_tree)
             )
@@ -124,26 +127,36 @@ class Climb:
             attempt = replace(attempt, failure=Failure.HOSTILE, reason=str(error))
         return replace(attempt, calls=tuple(self.purse.calls[paid:]), seconds=time.monotonic() - began)
 
-    def _fit(self, proposal: Proposal) -> Change:
-        """The proposal as a change of trees: all of it or none, and within its bounds."""
+    def _fit(self, reply: str) -> Change:
+        """The reply as a change of trees: all of it or none, and within its bounds."""
         self.on(Event(Step.FIT, ""))
         trees = self.prover.slot.trees
-        tree = proposal.tree or apply_reply(trees, self.start, proposal.reply or "")
+        try:
+            tree = apply_reply(trees, self.start, reply)
+        except BadPatch as refusal:
+            raise BadPatch(tellable(str(refusal), reply, TreeFiles(trees, self.start))) from refusal
+        return self._bounded(tree)
+
+    def _bounded(self, tree: str) -> Change:
+        """What a proposed tree changes, where that is anything and within its bounds."""
+        trees = self.prover.slot.trees
         change = trees.change(self.start, tree)
         if not change.files:
             raise BadPatch("the patch changes nothing")
-        guard.judge(change, trees.links(change))
-        guard.judge_added(trees.diff(self.start, tree))
+        judge_patch(trees, change, self.policy.paths)
         return change
 
     def _judge(self, attempt: Attempt, change: Change, tried: Sequence[Attempt]) -> Attempt:
         """Is it this lane's to change, is it proved, is that enough?"""
-        if attempt.lane != self.top and not self.forced and (why := self._belongs_higher(change)):
+        odd = guard.remarks(change, attempt.patch)
+        below = attempt.lane != self.top and not self.forced
+        if below and (why := self._belongs_higher(change) or "; ".join(odd)):
             return replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {self.top}: {why}")
         self.on(Event(Step.CHECK, change.summary))
         about = (*self.touched, *change.paths)
         wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
         found = self.prover.prove(change, self.baseline, wanted)
+        found = replace(found, reasons=(*found.reasons, *odd))
         attempt = replace(attempt, evidence=found)
         if found.failure:
             stalled = any(it.evidence and it.evidence.failing == found.failing for it in tried)

@@ -29,13 +29,14 @@ from route_agent.sandbox.environment import clean_environment
 from route_agent.sandbox.walls import best_walls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from route_agent.decide import Opened
     from route_agent.lanes.base import Lane
     from route_agent.lanes.recorded import RecordedReplies
     from route_agent.ledger.store import Ledger
     from route_agent.policy import LaneSpec, Policy
+    from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
     from route_agent.records.risk import Decision
@@ -182,9 +183,14 @@ class _TaskRun:
         deadline = self.began + self.policy.limits.deadline_s
         library = _Library(self.ground, known, baseline)
 
-        def desk_for(lane: Lane) -> Desk:
+        def desk_for(lane: Lane, fit: Callable[[str], Change]) -> Desk:
             return Desk(
-                lane=lane.name, purse=self.purse, deadline=deadline, workspace=self._workspace, on=self.on
+                lane=lane.name,
+                purse=self.purse,
+                deadline=deadline,
+                workspace=self._workspace,
+                fit=fit,
+                on=self.on,
             )
 
         def ask(lane: Lane, tried: Sequence[Attempt]) -> Request:
@@ -365,10 +371,8 @@ class _Library:
             user_diff=diff,
             baseline=self._baseline,
             tried=tried,
+            bounds=str(ground.policy.policy.paths),
         )
-        # names and lines that are not UTF-8 were carried as surrogates, which no request can hold
-        readable = written.user.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        written = replace(written, user=readable)
         return Request(ground.start, written, tuple(result.name for result in self._baseline.failed))
 
 

@@ -1,4 +1,6 @@
-"""What a provider's answer means in our words: statuses, early stops, token counts. No network here.
+"""What both wire formats share: how turns are written, and what a provider's answer means in our words.
+
+Statuses, early stops, token counts. No network here.
 
 Everything read here was written by a provider, so nothing is taken on trust: a count may be missing or
 negative, a message may repeat the key or hold control characters.
@@ -20,7 +22,7 @@ from route_agent.redaction import redact
 
 if TYPE_CHECKING:
     from route_agent.config import Endpoint
-    from route_agent.records.lanes import ModelReply
+    from route_agent.records.lanes import ModelReply, Prompt
 
 _MESSAGE_LETTERS = 300
 _SUMMARY_LETTERS = 200
@@ -76,6 +78,14 @@ _EARLY_STOPS: Mapping[str, tuple[str, str]] = {
     "error": ("stopped with an error that the provider does not name", ""),
     "abort": ("was stopped by its server", ""),
 }
+
+
+def messages(prompt: Prompt) -> list[Any]:
+    """The turns after the system part, which both wire formats write alike.
+
+    Untyped, since each SDK has a type of its own for each role.
+    """
+    return [{"role": turn.role, "content": turn.text} for turn in prompt.turns]
 
 
 def dig(value: Any, *path: str) -> Any:

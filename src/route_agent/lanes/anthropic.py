@@ -6,7 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import ProviderError
-from route_agent.lanes.answers import dig, failure, name_of, one_line, status_named, storable, usage_of
+from route_agent.lanes.answers import (
+    dig,
+    failure,
+    messages,
+    name_of,
+    one_line,
+    status_named,
+    storable,
+    usage_of,
+)
 from route_agent.records.lanes import ModelReply
 
 if TYPE_CHECKING:
@@ -56,7 +65,7 @@ def complete(
                 model=model,
                 max_tokens=max_output_tokens,
                 system=[{"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}],
-                messages=[{"role": "user", "content": prompt.user}],
+                messages=messages(prompt),
                 stream=True,
             ) as stream:
                 if "json" in stream.response.headers.get("content-type", ""):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from route_agent.ledger.budget import Purse
+    from route_agent.records.change import Change
     from route_agent.records.events import Listener
     from route_agent.records.lanes import Call, ModelReply, Prompt
     from route_agent.sandbox.process import Finished
@@ -41,6 +42,7 @@ class Desk:
         purse: where money is reserved and settled.
         deadline: the `time.monotonic()` after which nothing may begin.
         workspace: opens a scratch for a lane that edits files itself.
+        fit: what a reply makes of the start tree, by the same rules by which it will be judged.
         on: told what the lane waits for.
     """
 
@@ -51,12 +53,14 @@ class Desk:
         purse: Purse,
         deadline: float,
         workspace: Callable[[str], Iterator[Workspace]],
+        fit: Callable[[str], Change],
         on: Listener,
     ) -> None:
         self.lane = lane
         self.deadline = deadline
         self._purse = purse
         self._workspace = contextmanager(workspace)
+        self._fit = fit
         self._on = on
 
     @property
@@ -85,8 +89,10 @@ class Desk:
         """
         if self.seconds_left <= 0:
             raise LimitReached("the run's deadline has passed", hint="raise it: --timeout SECONDS")
-        reservation = self._purse.reserve(self.lane, provider, model, prompt, max_output_tokens)
-        self._on(Event(Step.ASK, f"{self.lane} · {model}"))
+        # what is set aside grows with every turn: the whole conversation is read, and paid, again
+        reservation = self._purse.reserve(self.lane, provider, model, prompt.flat, max_output_tokens)
+        turn = sum(it.role == "user" for it in prompt.turns)
+        self._on(Event(Step.ASK, f"{self.lane} · {model}" + (f" · turn {turn}" if turn > 1 else "")))
         began = time.monotonic()
         try:
             reply = send(min(timeout_s, self.seconds_left))
@@ -99,6 +105,15 @@ class Desk:
             self._purse.fail(reservation, CallState.LOST, type(cause).__name__, time.monotonic() - began)
             raise
         return reply, self._purse.settle(reservation, reply, time.monotonic() - began)
+
+    def fit(self, reply: str) -> Change:
+        """What the reply's patch would change, for a lane that wants to know before it returns it.
+
+        Raises:
+            BadPatch: it holds none, or an edit has no home; the text may be sent to a model.
+            HostilePatch: it leaves its bounds.
+        """
+        return self._fit(reply)
 
     @contextmanager
     def workspace(self, start: str) -> Iterator[Workspace]:

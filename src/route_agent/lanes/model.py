@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from route_agent.errors import ProviderError
 from route_agent.lanes import anthropic, openai
-from route_agent.lanes.answers import require_whole, summary_in
-from route_agent.records.lanes import Proposal
+from route_agent.lanes.base import converse
 
 if TYPE_CHECKING:
     from route_agent.config import Endpoint
     from route_agent.lanes.desk import Desk
     from route_agent.policy import LaneSpec
-    from route_agent.records.lanes import Call, ModelReply, Prompt, Request
+    from route_agent.records.lanes import Call, ModelReply, Prompt, Proposal, Request
 
 TRIES = 3
 LONGEST_WAIT_S = 60.0
@@ -44,7 +43,9 @@ class ModelLane:
         self._first_wait_s = first_wait_s
 
     def propose(self, request: Request, desk: Desk) -> Proposal:
-        """Ask the model once, and again only where the provider, not the answer, was at fault.
+        """Ask the model, and once more where its patch has no home.
+
+        The same request is made again only where the provider, not the answer, was at fault.
 
         Raises:
             ProviderError: no key, no answer, or no whole answer.
@@ -59,9 +60,7 @@ class ModelLane:
             )
         # importing an SDK takes a second or more, which is not the model's
         import_module(self._endpoint.provider.wire)
-        reply, call = self._ask(request.prompt, desk)
-        require_whole(reply, self.model)
-        return Proposal(calls=(call,), reply=reply.text, summary=summary_in(reply.text))
+        return converse(request.prompt, desk, lambda prompt: self._ask(prompt, desk))
 
     def _ask(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
         tries = 0

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from route_agent.errors import ProviderError
-from route_agent.lanes.answers import dig, failure, name_of, one_line, status_named, storable, usage_of
+from route_agent.lanes.answers import (
+    dig,
+    failure,
+    messages,
+    name_of,
+    one_line,
+    status_named,
+    storable,
+    usage_of,
+)
 from route_agent.records.lanes import ModelReply
 
 if TYPE_CHECKING:
@@ -48,10 +57,7 @@ def complete(
         try:
             body = client.chat.completions.create(
                 model=model,
-                messages=[
-                    {"role": "system", "content": prompt.system},
-                    {"role": "user", "content": prompt.user},
-                ],
+                messages=[{"role": "system", "content": prompt.system}, *messages(prompt)],
                 extra_body={_limit_name(endpoint): max_output_tokens},
             )
             if error := _error_inside(body):

@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from route_agent.errors import ProviderError, UsageError
-from route_agent.lanes.answers import require_whole, summary_in
+from route_agent.lanes.base import converse
 from route_agent.policy import RECORDED, Name
-from route_agent.records.lanes import ModelReply, Proposal, Usage
+from route_agent.records.lanes import ModelReply, Usage
 from route_agent.schema import SchemaError, Strict, read, validate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from route_agent.lanes.desk import Desk
-    from route_agent.records.lanes import Request
+    from route_agent.records.lanes import Call, Prompt, Proposal, Request
 
 
 class RecordedReply(Strict):
-    """One reply of one lane. `seconds` is how long it takes to come."""
+    """One attempt of one lane: its reply, and in `then` what it says in later turns, as to a refused patch.
+
+    `seconds` is how long each of them takes to come.
+    """
 
     lane: Name
     model: str = RECORDED
     seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
     reply: str
+    then: tuple[str, ...] = ()
 
 
 class RecordedReplies(Strict):
@@ -59,7 +63,7 @@ def load_replies(path: Path) -> RecordedReplies:
 
 
 class RecordedLane:
-    """Plays the replies recorded for a lane's name, one for each request."""
+    """Plays the replies recorded for a lane's name, one entry for each attempt."""
 
     provider = RECORDED
 
@@ -70,6 +74,8 @@ class RecordedLane:
 
     def propose(self, request: Request, desk: Desk) -> Proposal:
         """Give the next reply, through the desk, so that it is recorded like a model's.
+
+        A refused patch is repaired where the recording goes on, and else stays refused.
 
         Raises:
             ProviderError: every recorded reply of this lane was played, or the next one is empty.
@@ -82,22 +88,33 @@ class RecordedLane:
                 hint=f"add one to the file: - {{lane: {self.name}, reply: …}}",
             )
         recorded = self._left.popleft()
-        reply, call = desk.ask(
+        texts = deque((recorded.reply, *recorded.then))
+        return converse(request.prompt, desk, lambda prompt: self._ask(prompt, desk, recorded, texts))
+
+    def _ask(
+        self, prompt: Prompt, desk: Desk, recorded: RecordedReply, texts: deque[str]
+    ) -> tuple[ModelReply, Call]:
+        if not texts:
+            raise ProviderError(
+                f"no later turn is recorded for this reply of lane {self.name}",
+                kind="no_recorded_reply",
+                hint=f"add one to it: - {{lane: {self.name}, reply: …, then: […]}}",
+            )
+        text = texts.popleft()
+        return desk.ask(
             provider=self.provider,
             model=recorded.model,
-            prompt=request.prompt,
+            prompt=prompt,
             max_output_tokens=0,
             timeout_s=recorded.seconds,
-            send=lambda seconds: _play(recorded, seconds),
+            send=lambda seconds: _play(recorded, text, seconds),
         )
-        require_whole(reply, recorded.model)
-        return Proposal(calls=(call,), reply=reply.text, summary=summary_in(reply.text))
 
 
-def _play(recorded: RecordedReply, seconds: float) -> ModelReply:
+def _play(recorded: RecordedReply, text: str, seconds: float) -> ModelReply:
     time.sleep(min(recorded.seconds, seconds))
     if seconds < recorded.seconds:
         raise ProviderError(
             f"the recorded reply takes {recorded.seconds:g} s, and {seconds:.3g} s were left", kind="timeout"
         )
-    return ModelReply(text=recorded.reply, model_served=recorded.model, usage=Usage(), stop="end")
+    return ModelReply(text=text, model_served=recorded.model, usage=Usage(), stop="end")

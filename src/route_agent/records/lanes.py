@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 
 class CallState(StrEnum):
@@ -80,16 +81,43 @@ class ModelReply:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation: ours (`user`) or the model's own (`assistant`)."""
+
+    role: Literal["user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model reads: the part that never changes first (providers cache it), the task last."""
+    """What a model reads: the part that never changes first (providers cache it), the task last.
+
+    `later` are the turns after the task, the model's own first. They only ever grow at the end, so what was
+    sent before is the beginning of what is sent next, byte for byte.
+    """
 
     system: str
     user: str
+    later: tuple[Turn, ...] = ()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The whole conversation after the system part, in its order."""
+        return (Turn("user", self.user), *self.later)
+
+    @property
+    def flat(self) -> Prompt:
+        """The same words as one message, for whoever only asks how much there is to read."""
+        return Prompt(self.system, "".join(turn.text for turn in self.turns))
+
+    def followed_by(self, *turns: Turn) -> Prompt:
+        """The conversation with more turns at its end."""
+        return replace(self, later=(*self.later, *turns))
 
     @property
     def estimated_tokens(self) -> int:
         """An upper-leaning estimate: no offline tokenizer exists for today's models."""
-        return -(-len((self.system + self.user).encode()) * 2 // 7)
+        return -(-len((self.system + self.flat.user).encode()) * 2 // 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +134,13 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a lane returned: a `reply` to read edits from, or a `tree` that it edited itself."""
+    """What a lane returned: a `reply` to read edits from, or a `tree` that it edited itself.
+
+    `repairs` is how often it was asked for another patch, because the one before had no home, and answered.
+    """
 
     calls: tuple[Call, ...] = ()
     reply: str | None = None
     tree: str | None = None
     summary: str = ""
+    repairs: int = 0

@@ -62,7 +62,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One lane's try: what it proposed, what became of it, what it cost."""
+    """One lane's try: what it proposed, what became of it, what it cost.
+
+    `repairs` is how many of its replies came after a patch of its own was refused; a request that was only
+    made again is a call and no repair.
+    """
 
     lane: str
     provider: str
@@ -75,6 +79,7 @@ class Attempt:
     reason: str = ""
     seconds: float = 0.0
     patch: str = ""
+    repairs: int = 0
 
     @property
     def accepted(self) -> bool:

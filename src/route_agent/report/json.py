@@ -105,6 +105,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "files": list(attempt.change.paths) if attempt.change else [],
         "added": attempt.change.added if attempt.change else 0,
         "deleted": attempt.change.deleted if attempt.change else 0,
+        "repairs": attempt.repairs,
         **_cost(attempt.cost),
         "seconds": round(attempt.seconds, 3),
         "pre_existing": list(evidence.pre_existing) if evidence else [],

@@ -115,7 +115,7 @@ def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
     head = (
         f"{number:2} {attempt.lane:8} {model}   {patch}   {_attempt_cost(attempt)}   {attempt.seconds:.1f} s"
     )
-    yield head, "bold"
+    yield head + _repairs(attempt), "bold"
     for call in attempt.calls:
         other = call.model_served and call.model_served != call.model_requested
         served = f" (served by {call.model_served})" if other else ""
@@ -129,9 +129,20 @@ def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
     if attempt.evidence:
         yield f"     {summary(attempt.evidence.checks)}", ""
     if attempt.failure:
-        yield f"     → {attempt.failure.value}: {attempt.reason}", "red"
+        first, *more = attempt.reason.split("\n")
+        yield f"     → {attempt.failure.value}: {first}", "red"
+        yield from ((f"       {line}", "red") for line in more)
     else:
         yield f"     {attempt.grade.value}: {attempt.reason}", "green"
+
+
+def _repairs(attempt: Attempt) -> str:
+    if not attempt.repairs:
+        return ""
+    if not attempt.change:
+        return "   (patch refused again after repair)"
+    times = {1: "once", 2: "twice"}.get(attempt.repairs, f"{attempt.repairs} times")
+    return f"   (patch repaired {times})"
 
 
 def _details(attempt: Attempt) -> Iterator[tuple[str, str]]:
@@ -147,7 +158,9 @@ def _attempt_cost(attempt: Attempt) -> str:
 def _ending(run: Run) -> Iterator[tuple[str, str]]:
     accepted = run.accepted
     style = "bold green" if accepted else "bold red" if run.verdict.exit_code else "bold"
-    yield f"result    {run.reason if accepted else f'{run.verdict.value}: {run.reason}'}", style
+    first, _, more = run.reason.partition("\n")
+    reason = f"{first.rstrip(':')} …" if more else first
+    yield f"result    {reason if accepted else f'{run.verdict.value}: {reason}'}", style
     if accepted and accepted.evidence:
         yield from _caveats(accepted)
     yield verification(run), ""
