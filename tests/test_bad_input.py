@@ -129,6 +129,30 @@ def test_an_option_that_cannot_be_used_is_told_before_any_check_runs(
 
 
 @pytest.mark.parametrize(
+    "command",
+    ["explain", "doctor --json", "init", "trust", "shell-init bash", "gate --base HEAD", "patch apply -",
+     "hook install", "hook uninstall"],
+)  # fmt: skip
+def test_a_folder_is_told_before_or_after_the_command_and_the_nearer_one_counts(
+    pit: Sandpit, command: str
+) -> None:
+    said = {
+        position: pit.run(*position.split())
+        for position in (
+            f"-C nowhere {command}",
+            f"{command} -C nowhere",
+            f"-C . {command} -C nowhere",
+            f"-C elsewhere {command} -C .",
+        )
+    }
+
+    *missing, found = [done.stdout + done.stderr for done in said.values()]
+    for text in missing:
+        assert "nowhere is not a folder" in text, said
+    assert "not a folder" not in found, said
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ("--max-usd", "nan"),
@@ -147,9 +171,10 @@ def test_what_the_command_line_does_not_take_is_named(pit: Sandpit, arguments: t
     assert "Error: " in done.stderr
 
 
-def test_a_missing_key_is_told_before_any_check_runs(pit: Sandpit) -> None:
+@pytest.mark.parametrize("nothing", ["", " \t "], ids=["empty", "blank"])
+def test_a_missing_key_is_told_before_any_check_runs(pit: Sandpit, nothing: str) -> None:
     with Loopback() as server:
-        without = provider_env(pit, server) | {"OPENAI_API_KEY": "", "ANTHROPIC_API_KEY": ""}
+        without = provider_env(pit, server) | {"OPENAI_API_KEY": nothing, "ANTHROPIC_API_KEY": nothing}
 
         done = refused(
             pit, *TASK, code=2, says="no key for lane fast: OPENAI_API_KEY is not set", env=without
@@ -181,9 +206,15 @@ def test_a_missing_key_is_told_before_any_check_runs(pit: Sandpit) -> None:
         ("- a\n", ":1: expected keys and values, found a list"),
         ("version: 1\n\tchecks: x\n", ":2: not YAML"),
         ("#" * 300_000, ":1: larger than 256 KiB"),
+        (POLICY + f"routing: {'[' * 3000}{']' * 3000}\n", ":8: nested deeper than 32 levels"),
+        (POLICY + "routing: {a: " + "[" * 120_000 + "]" * 120_000 + "}\n", ":8: nested deeper than 32 levels"),
+        (POLICY.replace("timeout: 60", f"timeout: {'6' * 5000}"), ":6: a number of 5000 characters"),
+        (POLICY + f"limits: {{max_usd: {'9' * 400}.0}}\n", ":8: a number of 402 characters"),
+        (POLICY + "limits: {max_usd: .inf}\n", ":8: limits.max_usd: input should be a valid number"),
+        (POLICY + "limits: {deadline_s: .nan}\n", ":8: limits.deadline_s: input should be a valid number"),
     ],
     ids=["typo", "inner-typo", "twice", "12:30", "checks-text", "run-text", "no", "recorded", "address", "ladder",
-         "anchor", "two", "version", "list", "tab", "huge"],
+         "anchor", "two", "version", "list", "tab", "huge", "deep", "abyss", "digits", "overflow", "inf", "nan"],
 )  # fmt: skip
 def test_a_fault_of_the_policy_names_file_line_key_and_the_nearest(
     tmp_path: Path, wrong: str, says: str
@@ -224,9 +255,18 @@ def test_a_policy_that_is_a_link_is_not_followed(tmp_path: Path, target: str) ->
             b"providers: {openai: {base_url: 'http://example.com/v1'}}\n",
             "plain http is only for this machine",
         ),
+        (b"trust: " + b"[" * 3000 + b"]" * 3000, "config.yaml:1: nested deeper than 32 levels"),
+        (
+            b"rates: {m: {input_usd: 1, output_usd: " + b"9" * 5000 + b"}}\n",
+            ":1: a number of 5000 characters",
+        ),
+        (
+            b"rates: {m: {input_usd: 1, output_usd: 9999999999999999}}\n",
+            "rates.m.output_usd: input should be less than or equal to 1000000",
+        ),
         (None, "config.yaml: Is a directory"),
     ],
-    ids=["typo", "binary", "http", "folder"],
+    ids=["typo", "binary", "http", "deep", "digits", "dear", "folder"],
 )
 def test_a_fault_of_the_configuration_names_file_and_key(
     pit: Sandpit, content: bytes | None, says: str
@@ -280,6 +320,22 @@ def test_a_check_that_hangs_at_start_ends_the_run_before_anything_is_paid(tmp_pa
     assert running("sleep", seconds) == []
 
 
+def test_a_check_that_floods_at_start_ends_the_run_before_anything_is_paid(tmp_path: Path) -> None:
+    pit = checked(tmp_path, "while True: print('flood ' * 4000)\n")
+    with Loopback() as server:
+        refused(pit, *TASK, code=6, says="more than 64 MiB at start. $0 spent", env=provider_env(pit, server))
+        assert server.calls == []
+
+
+def test_a_check_that_was_killed_once_is_run_again_and_not_remembered(tmp_path: Path) -> None:
+    pit = checked(tmp_path, "import time; time.sleep(9)\n")
+
+    for _ in range(2):
+        done = refused(pit, *fixing(pit), code=6, says="timeout after 1.5 s at start")
+
+        assert "checks: unit failed" in done.stderr
+
+
 def test_a_check_that_hangs_on_the_patch_is_red(tmp_path: Path) -> None:
     seconds = unlike_any_other()
     pit = checked(tmp_path, f"{ONCE_MENDED}import subprocess; subprocess.run(['sleep', '{seconds}'])\n")
@@ -308,6 +364,20 @@ def test_a_check_that_floods_is_stopped_and_what_it_prints_is_harmless(tmp_path:
 
     assert done.exit_code == 1
     assert "MiB" in str(rows("SELECT reason FROM check_result WHERE attempt = 1"))
+
+
+def test_a_check_that_looks_at_the_patched_file_is_evidence_and_one_that_the_patch_rewrites_is_none(
+    tmp_path: Path,
+) -> None:
+    looks = OWN.replace("[python3, check.py]", "[grep, -q, 'return a + b', calc.py]")
+    pit = Sandpit(tmp_path / "looks", policy=looks)
+    done = untouched(pit, *fixing(pit), "--json")
+    assert (done.exit_code, done.json["attempts"][0]["grade"]) == (0, "discriminating")
+
+    pit = checked(tmp_path, "raise SystemExit(1)\n")
+    edit = "SUMMARY: x\ncheck.py\n<<<<<<< SEARCH\nraise SystemExit(1)\n=======\npass\n>>>>>>> REPLACE\n"
+    done = untouched(pit, *fixing(pit, ("fast", edit)), "--only-lane", "fast", "--json")
+    assert (done.exit_code, done.json["attempts"][0]["failure"]) == (1, "tampered")
 
 
 def test_a_check_that_asks_for_input_gets_none(tmp_path: Path) -> None:
@@ -588,6 +658,23 @@ def test_a_home_that_cannot_be_written_is_named_and_none_at_all_is_no_matter(pit
     assert done.returncode == 0, done.stderr
 
 
+def test_a_user_who_is_in_no_list_and_has_no_home_is_served_as_well(pit: Sandpit) -> None:
+    unknown = ["bwrap", "--dev-bind", "/", "/", "--unshare-user", "--uid", "54321", "--gid", "54321"]
+    try:
+        asked = subprocess.run([*unknown, "true"], capture_output=True, text=True)
+    except OSError:
+        pytest.skip("bubblewrap is not installed")
+    if asked.returncode:
+        pytest.skip(f"nobody can be made up here: {asked.stderr}")
+
+    done = subprocess.run(
+        [*unknown, "--unsetenv", "HOME", PROGRAM, *fixing(pit)], cwd=pit.root, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "accepted at discriminating" in done.stdout
+
+
 @pytest.mark.parametrize(
     "env",
     [
@@ -611,3 +698,24 @@ def test_any_locale_and_any_terminal_will_do(pit: Sandpit, env: dict[str, str]) 
 
 def test_without_git_it_says_so(pit: Sandpit, tmp_path: Path) -> None:
     refused(pit, *TASK, code=6, says="git is not installed", env={"PATH": str(tmp_path / "empty")})
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "explain --help", "config path", "shell-init bash"]
+)
+def test_a_short_answer_that_cannot_be_printed_ends_in_one_line_and_no_bug(
+    pit: Sandpit, command: str, unbuffered: str
+) -> None:
+    def ended(where: str) -> tuple[str, str]:
+        line = f'{PROGRAM} {command} {where}; echo "${{PIPESTATUS[0]}}" >&2'
+        env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(["bash", "-c", line], cwd=pit.root, env=env, capture_output=True, text=True)
+        *said, code = done.stderr.splitlines()
+        return code, "\n".join(said)
+
+    code, said = ended("> /dev/full")
+    assert (code, said.count("\n")) == ("6", 0), said
+    assert said.startswith("error: ")
+    assert said.endswith("No space left on device")
+    assert ended("| true") == ("141", "")

@@ -273,6 +273,7 @@ POLICY_TABLES: dict[str, type[BaseModel]] = {
     "routing": policy.Routing,
     "signals": policy.SignalRule,
     "checks": policy.CheckSpec,
+    "paths": policy.PathRules,
     "limits": policy.Limits,
 }
 CONFIG_TABLES: dict[str, type[BaseModel]] = {

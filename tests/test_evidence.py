@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from route_agent.evidence import broken_environment, grade, judging, reachable, targets
+from route_agent.prompt import OUTPUT_CHARACTERS, OUTPUT_LINES, ends
 from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import (
     CheckKind,
@@ -146,11 +149,27 @@ def test_an_environment_in_which_nothing_can_be_proved_is_told_before_any_money_
 
     assert broken_environment(run(suite("a"), missing)) == "mypy: not found: mypy"
     assert broken_environment(run(check("unit", RED, CheckKind.TEST, "timeout after 3 s"))) != ""
+    flood = check("unit", RED, CheckKind.TEST, "printed more than 64 MiB")
+    assert broken_environment(run(suite("a"), flood)) == "unit: printed more than 64 MiB at start"
     assert broken_environment(run(suite(red="a.py b.py", reason="2 failed"))) != ""
     assert broken_environment(run(suite(red="a.py::t", reason="1 failed"))) == ""
     assert broken_environment(run(suite("a", "b"))) == ""
     nothing = check("pytest", Outcome.NOT_RUN, CheckKind.TEST, "no tests were collected")
     assert broken_environment(run(nothing)) == ""
+
+
+def test_a_failing_output_is_told_to_a_model_in_bounds_and_without_secrets_that_the_bounds_cut_in_two() -> (
+    None
+):
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEvQIBADANBg\n" * 60 + "-----END RSA PRIVATE KEY-----\n"
+    told = ends(f"first\n{key}{'x' * 5_000_000}\nlast\n")
+
+    assert len(told) < OUTPUT_CHARACTERS + 100
+    assert told.startswith("first\n[redacted:private-key]\nxxx")
+    assert told.endswith("xxx\nlast")
+    assert "characters left out" in told
+    assert ends("\n".join(map(str, range(100)))).count("\n") == OUTPUT_LINES
+    assert ends("short\n\n") == "short"
 
 
 def test_what_could_be_proved_at_all_is_known_from_the_baseline() -> None:
@@ -217,3 +236,108 @@ def test_what_decides_about_checks_is_known_by_its_place() -> None:
 
     assert judging(change, [("python", "./run.py")], False) == {"conftest.py", "run.py", "tests/helper.py"}
     assert judging(change, [], True) >= {"pyproject.toml"}
+
+
+def judges(*argv: str, path: str) -> bool:
+    """Whether a file that a patch changes decides what a check with this command says."""
+    change = Change("a", "b", (FileChange(path, "100644", "100644", "1", "2"),))
+    return path in judging(change, [argv], False)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "grep x calc.py",
+        "grep -n x ./calc.py",
+        "mypy --strict calc.py",
+        "mypy --ignore-missing-imports calc.py",
+        "ruff check --fix calc.py",
+        "python -m py_compile calc.py",
+        "python3.12 -B tools/lint.py calc.py",
+        "python -W error tools/lint.py calc.py",
+        "python -c pass calc.py",
+        "perl -ne print calc.py",
+        "pre-commit run --files calc.py",
+        "bash -e check.sh calc.py",
+        "uv run --frozen mypy calc.py",
+        "timeout 60 ruff check calc.py",
+        "env -i LANG=C grep x calc.py",
+        "coverage report --fail-under=80 calc.py",
+    ],
+)
+def test_a_source_file_that_a_check_only_looks_at_is_no_judge_of_itself(command: str) -> None:
+    assert not judges(*command.split(), path="calc.py")
+
+
+def test_a_shell_line_that_looks_at_a_file_does_not_run_it() -> None:
+    assert not judges("sh", "-c", "grep -q 'return a + b' calc.py && echo found", path="calc.py")
+    assert not judges("markdownlint", "README.md", path="README.md")
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("./check.sh", "check.sh"),
+        ("tools/check", "tools/check"),
+        ("python tools/check.py", "tools/check.py"),
+        ("python3.12 -I -W error tools/check.py calc.py", "tools/check.py"),
+        ("/usr/bin/python3 -- check.py", "check.py"),
+        ("python -m tools.check", "tools/check.py"),
+        ("python -Im tools", "tools/__main__.py"),
+        ("python tools", "tools/__main__.py"),
+        ("python -mtools.check", "tools/check.py"),
+        ("python -m coverage run check.py", "check.py"),
+        ("bash -e -o pipefail x.sh", "x.sh"),
+        ("make -fchecks.py", "checks.py"),
+        ("find . -name *.py -exec ./check.sh {} +", "check.sh"),
+        ("bash x.sh", "x.sh"),
+        ("bash -eu -o pipefail ./x.sh", "x.sh"),
+        ("sh /home/me/project/x.sh", "x.sh"),
+        ("node --require ./hook.js run.js", "run.js"),
+        ("node --require ./hook.js run.js", "hook.js"),
+        ("perl -I lib check.pl", "check.pl"),
+        ("ruby check.rb", "check.rb"),
+        ("tsx check.ts", "check.ts"),
+        ("make", "sub/Makefile"),
+        ("make", "GNUmakefile"),
+        ("make -f checks.py", "checks.py"),
+        ("make --file=checks.py", "checks.py"),
+        ("env FOO=1 ./check.sh", "check.sh"),
+        ("env -u FOO ./check.sh", "check.sh"),
+        ("timeout -k 5 60 ./check.sh", "check.sh"),
+        ("uv run --with pytest check.py", "check.py"),
+        ("poetry run python check.py", "check.py"),
+        ("coverage run --source calc check.py", "check.py"),
+        ("go run check.go", "check.go"),
+        ("pytest -c own.py", "own.py"),
+        ("eslint --config rules.js calc.js", "rules.js"),
+        ("pylint --rcfile=rc.py calc.py", "rc.py"),
+        ("mypy --config-file own.ini calc.py", "own.ini"),
+        ("grep -f words.txt calc.py", "words.txt"),
+        ("schemacheck expected.json calc.py", "expected.json"),
+        ("diff calc.py expected.py", "expected.py"),
+        ("pytest -q checks/verify.py", "checks/verify.py"),
+        ("python -m pytest checks/verify.py", "checks/verify.py"),
+        ("node node_modules/.bin/jest checks/verify.js", "checks/verify.js"),
+        ("python -m unittest tests/test_calc.py", "tests/test_calc.py"),
+    ],
+)  # fmt: skip
+def test_what_a_check_runs_or_is_configured_by_is_a_judge(command: str, path: str) -> None:
+    assert judges(*command.split(), path=path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["./check.sh", "cd . && bash check.sh calc.py", 'test "$(./check.sh)" = ok', "if ! ./check.sh; then exit 1; fi",
+     ". ./check.sh", "A=1 ./check.sh | tee log"],
+)  # fmt: skip
+@pytest.mark.parametrize("shell", [("sh", "-c"), ("bash", "-euc"), ("env", "bash", "-l", "-c")], ids=" ".join)
+def test_what_a_shells_line_runs_is_a_judge(shell: tuple[str, ...], line: str) -> None:
+    assert judges(*shell, line, path="check.sh")
+
+
+def test_a_new_test_that_a_check_names_is_a_judge() -> None:
+    new = Change("a", "b", (FileChange("tests/test_new.py", "000000", "100644", "1", "2"),))
+
+    assert judging(new, [("python", "-m", "unittest", "tests/test_new.py")], False) == {"tests/test_new.py"}
+    assert judging(new, [("pytest",)], False) == set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,19 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CONFIG", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
+
+
+@pytest.fixture(autouse=True)
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the projects here use is installed, whatever else this machine has."""
+    folder = tmp_path / "tools"
+    folder.mkdir()
+    for name, does in (("python3", f'exec {sys.executable} "$@"'), ("ruff", "exit 0")):
+        (folder / name).write_text(f"#!/bin/sh\n{does}\n")
+        (folder / name).chmod(0o755)
+    (folder / "git").symlink_to(shutil.which("git") or "/usr/bin/git")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -97,19 +112,43 @@ def test_says_what_it_found_where_and_what_comes_next(
     assert "route-agent explain --task" in told
 
 
-def test_says_which_check_cannot_run_here(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_check_that_cannot_run_here_is_written_as_a_comment_and_said(
+    project: Path, capsys: pytest.CaptureFixture[str], tools: Path
 ) -> None:
     (project / ".venv" / "bin").mkdir(parents=True)
-    (project / ".venv" / "bin" / "ruff").touch(mode=0o755)
+    (tools / "ruff").rename(project / ".venv" / "bin" / "ruff")
     run(project)
-    assert "ruff is not" not in capsys.readouterr().out
+    assert "cannot run here" not in capsys.readouterr().out
     (project / ".venv" / "bin" / "ruff").unlink()
-    monkeypatch.setenv("PATH", str(tmp_path))
 
     run(project, force=True)
 
-    assert "cannot run here yet: ruff is not in .venv/bin and not on the PATH" in capsys.readouterr().out
+    told, text = capsys.readouterr().out, (project / POLICY_PATH).read_text()
+    assert "cannot run here yet: ruff is not in .venv/bin and not on the PATH" in told
+    assert f"it stands in {POLICY_PATH} as a comment" in told
+    assert "fixer" not in told
+    assert "\n  # - {name: ruff, kind: lint, run: [ruff, check, .]}\n" in text
+    policy = parse_policy(text, POLICY_PATH)
+    assert [check.name for check in policy.checks] == ["pytest"]
+    assert policy.routing.ladder == ("fast", "strong")
+    again = parse_policy(text.replace("  # - {", "  - {"), POLICY_PATH)
+    assert [check.name for check in again.checks] == ["pytest", "ruff"]
+
+
+def test_where_no_check_can_run_the_policy_is_still_one_and_says_what_to_do(
+    project: Path, capsys: pytest.CaptureFixture[str], tools: Path
+) -> None:
+    (tools / "ruff").unlink()
+    (project / "pyproject.toml").write_text("[tool.ruff]\n")
+    (project / "tests" / "test_a.py").unlink()
+
+    run(project)
+
+    text = (project / POLICY_PATH).read_text()
+    assert "No check can run here: without one no patch can be proved." in capsys.readouterr().out
+    assert parse_policy(text, POLICY_PATH).checks == ()
+    again = parse_policy(text.replace("# checks:", "checks:").replace("  # - {", "  - {"), POLICY_PATH)
+    assert [check.name for check in again.checks] == ["ruff"]
 
 
 def test_a_broken_file_is_told_and_does_not_stop_the_rest(

@@ -191,10 +191,12 @@ def test_a_secret_in_environment_file_output_or_brief_is_told_to_nobody(tmp_path
     everything["request"] = sent
     everything |= {
         str(file): file.read_bytes().decode("latin-1")
-        for file in places.state_dir().rglob("*")
+        for folder in (places.state_dir(), places.repository_cache(pit.root / ".git") / "results")
+        for file in folder.rglob("*")
         if file.is_file()
     }
     assert any(name.endswith("patch.diff") for name in everything)
+    assert any(name.endswith(".json") and "is the last line" in everything[name] for name in everything)
     for name, text in everything.items():
         assert [canary for canary in CANARIES if canary in text] == [], name
     assert "[redacted:github-token]" in sent

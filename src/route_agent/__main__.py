@@ -16,9 +16,7 @@ def main() -> None:
     """Run the command line and exit."""
     try:
         _mend_streams()
-        from route_agent.cli.app import app
-
-        app()
+        _run()
     except KeyboardInterrupt:  # so early that no command had begun
         sys.stderr.write("error: interrupted\n")
         sys.exit(130)
@@ -28,6 +26,20 @@ def main() -> None:
         traceback.print_exc()
         sys.stderr.write("this is a bug in route-agent; please report it with the lines above\n")
         sys.exit(70)
+
+
+def _run() -> None:
+    from route_agent.cli.app import app
+    from route_agent.cli.edge import end_for_no_reader, plain_errors
+
+    stdout = sys.stdout
+    try:
+        with plain_errors():  # help and usage are printed outside of every command
+            app()
+    except SystemExit:
+        if sys.stdout is not stdout:  # how the parser forgets a pipe whose reader went away
+            end_for_no_reader()
+        raise
 
 
 def _mend_streams() -> None:

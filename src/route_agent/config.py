@@ -24,6 +24,8 @@ from route_agent.schema import SchemaError, Strict, read, validate
 
 Wire = Literal["anthropic", "openai"]
 
+MAX_RATE_USD = 1_000_000  # what a call costs must fit the ledger's whole numbers
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -58,8 +60,8 @@ class Provider(Strict):
 class Rate(Strict):
     """Dollars per million tokens, for models whose price is not in the price table."""
 
-    input_usd: Annotated[float, Field(ge=0)]
-    output_usd: Annotated[float, Field(ge=0)]
+    input_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)]
+    output_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)]
 
 
 class Trust(Strict):
@@ -155,11 +157,11 @@ def provider_named(config: Config, name: str) -> Provider:
 
 
 def usable(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a lane entry could be called now: no key needed, or the key's variable is set."""
+    """Whether a lane entry could be called now: no key needed, or its variable holds more than blanks."""
     if spec.is_fixer:
         return True
     key_env = provider_named(config, spec.provider).key_env
-    return not key_env or bool(environment.get(key_env))
+    return not key_env or bool(environment.get(key_env, "").strip())
 
 
 def endpoint(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ) -> Endpoint:

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from route_agent import yamlfile
 
+MAX_SHOWN = 200
+
 
 class Strict(BaseModel):
     """A part of a file that people write: unknown keys are refused and nothing is converted by guess."""
 
     # built when first used, once: nested models need no validator of their own
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -83,8 +85,14 @@ def _explain(model: type[BaseModel], where: str, document: yamlfile.Document, fa
     if fault["type"] == "tuple_type" and isinstance(given, str):
         return f"{where}:{line}: {key}: write a list, [{', '.join(given.split())}]; no shell reads it"
     message = fault["msg"].removeprefix("Value error, ")
-    found = "" if missing or isinstance(given, dict | list) else f" (found {json.dumps(given, default=str)})"
+    found = "" if missing or isinstance(given, dict | list) else f" (found {_shown(given)})"
     return f"{where}:{line}: {key}: {message[:1].lower()}{message[1:]}{found}"
+
+
+def _shown(given: Any) -> str:
+    """The value as it was written, or the beginning of a long one."""
+    written = json.dumps(given, default=str)
+    return written if len(written) <= MAX_SHOWN else f"{written[:MAX_SHOWN]}…"
 
 
 def _known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> set[str]:

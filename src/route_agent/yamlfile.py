@@ -2,7 +2,8 @@
 
 PyYAML follows YAML 1.1, in which `no` is false, `012` is ten and `12:30` is 750, and it lets the last of
 two equal keys win in silence. A policy decides what may be skipped, so all of that is refused or kept as
-text here. Anchors are refused too: nobody needs them in a policy, and they can expand without end.
+text here. Anchors are refused too: nobody needs them in a policy, and they can expand without end; so are
+depth and length beyond what a person writes, since a parser must survive what it is given.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 import yaml
 
 MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32
+MAX_NUMBER = 400
 
 Path = tuple[str | int, ...]
 
@@ -54,7 +57,8 @@ def parse(text: str | bytes) -> Document:
     """Read one YAML document.
 
     Raises:
-        YamlError: not YAML, not UTF-8, too large, more than one document, a repeated key, an anchor or a tag.
+        YamlError: not YAML, not UTF-8, too large, too deep, more than one document, a repeated key, an
+            anchor, a tag, a number longer than any that is meant.
     """
     if len(text) > MAX_BYTES:
         raise YamlError(1, f"larger than {MAX_BYTES // 1024} KiB")
@@ -65,7 +69,7 @@ def parse(text: str | bytes) -> Document:
             raise YamlError(error.object[: error.start].count(b"\n") + 1, "not UTF-8 text") from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        _refuse_anchors(text, loader)
+        _look_over(text, loader)
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -76,11 +80,19 @@ def parse(text: str | bytes) -> Document:
     return Document(None if node is None else _build(node, (), lines), lines)
 
 
-def _refuse_anchors(text: str, loader: Any) -> None:
+def _look_over(text: str, loader: Any) -> None:
+    """Refuse what must not be built: its reader calls itself at each level, down to the stack's end."""
+    depth = 0
     for event in yaml.parse(text, Loader=loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            line = event.start_mark.line + 1 if event.start_mark else 1
             raise YamlError(line, "anchors and aliases (& and *) are not used here")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise YamlError(line, f"nested deeper than {MAX_DEPTH} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _build(node: Any, path: Path, lines: dict[Path, int]) -> Any:
@@ -92,11 +104,16 @@ def _build(node: Any, path: Path, lines: dict[Path, int]) -> Any:
         return _build_mapping(node, path, lines)
     if node.tag.startswith("!") or node.tag.startswith("tag:yaml.org,2002:python"):
         raise YamlError(line, f"the tag {node.tag} is not used here")
-    if node.style not in _QUOTED:
-        for pattern, convert in _SCALARS:
-            if pattern.match(node.value):
-                return convert(node.value)
-    return node.value
+    return node.value if node.style in _QUOTED else _plain(node.value, line)
+
+
+def _plain(text: str, line: int) -> Any:
+    for pattern, convert in _SCALARS:
+        if pattern.match(text):
+            if len(text) > MAX_NUMBER:
+                raise YamlError(line, f"a number of {len(text)} characters")
+            return convert(text)
+    return text
 
 
 def _build_mapping(node: Any, path: Path, lines: dict[Path, int]) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.records.checks import CheckRun, Isolation, IsolationLevel, Outcome
+from route_agent.redaction import redact_all
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +48,13 @@ class Cache:
             return None
 
     def put(self, run: CheckRun) -> CheckRun:
-        """Keep a run in which every check could run; a full disk only costs the saving."""
-        if any(result.outcome is Outcome.NOT_RUN for result in run.results):
+        """Keep a run in which every check came to its own end; a full disk only costs the saving.
+
+        A check that was killed may only have been slow this once.
+
+        What the checks printed is redacted there; test ids stay, since later runs are compared with them.
+        """
+        if any(result.outcome is Outcome.NOT_RUN or result.exit_code is None for result in run.results):
             return run
         from pydantic import TypeAdapter
 
@@ -55,7 +62,8 @@ class Cache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = file.with_suffix(f".{os.getpid()}")
-            draft.write_bytes(TypeAdapter(CheckRun).dump_json(run))
+            kept = redact_all(TypeAdapter(CheckRun).dump_python(run, mode="json"))
+            draft.write_text(json.dumps(kept), encoding="utf-8")
             draft.replace(file)
             self._forget_old()
         except OSError:

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import stat
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_FILES = 256
 
 _SOURCE = Path(__file__).with_name("pytest_probe.py")
+_LINES = Path(__file__).with_name("line_probe.py")
+_MAX_LINE = 10_000_000
 _RANK = {"skipped": 0, "passed": 1, "failed": 2}
 
 
@@ -43,6 +46,8 @@ class Told:
         tests: outcome by node id.
         modules: what was imported, by name; several where processes differ.
         unaccounted: a session ran its tests in other processes, and none of them told what it imported.
+        measured: the files of which every executed line was told.
+        lines: what was executed, by the test during which it was; None before, between and after tests.
     """
 
     sessions: int = 0
@@ -50,6 +55,26 @@ class Told:
     tests: dict[str, str] = field(default_factory=dict)
     modules: set[tuple[str, Module]] = field(default_factory=set)
     unaccounted: bool = False
+    measured: set[str] = field(default_factory=set)
+    lines: dict[str | None, dict[str, set[int]]] = field(default_factory=dict)
+
+    def executed(self, *, passed: bool) -> dict[str, frozenset[int]]:
+        """The lines that green tests executed, by file.
+
+        What ran outside of tests, imports for one, counts where a test was green, or where there were no
+        tests and the check as a whole passed.
+
+        Args:
+            passed: whether the check did.
+        """
+        green = {test for test, outcome in self.tests.items() if outcome == "passed"}
+        outside = green or (passed and not self.sessions)
+        found: dict[str, set[int]] = {name: set() for name in self.measured}
+        for test, files in self.lines.items():
+            if test in green or (outside and (test is None or not self.sessions)):
+                for name, lines in files.items():
+                    found.setdefault(name, set()).update(lines)
+        return {name: frozenset(lines) for name, lines in found.items()}
 
     @property
     def ended(self) -> bool:
@@ -64,27 +89,41 @@ class Probe:
     name: str
     place: Place
     token: str
+    measured: frozenset[str] = frozenset()
 
     @property
     def files(self) -> tuple[Path, Path]:
         return self.place.tools / f"{self.name}.py", self.place.tools / f"{self.name}.json"
 
+    @property
+    def python_path(self) -> tuple[Path, ...]:
+        """What to put first where Python looks for modules."""
+        return (*([self.place.tools / self.name] if self.measured else []), self.place.tools)
+
     def remove(self) -> None:
         """Take the plugin and its results away again."""
         for path in (*self.files, *_results(self.place.results, self.token)):
             path.unlink(missing_ok=True)
+        if self.measured:
+            shutil.rmtree(self.place.tools / self.name, ignore_errors=True)
 
 
-def install(place: Place, names: Iterable[str]) -> Probe:
+def install(
+    place: Place, names: Iterable[str], measured: Iterable[str] = (), root: Path | None = None
+) -> Probe:
     """Put a copy of the plugin into the folder of tools.
 
     Args:
         place: where the check runs.
         names: the tree's own packages.
+        measured: Python files, relative to the tree, of which executed lines are to be told.
+        root: where commands find the tree; without it, where it is.
     """
     place.tools.mkdir(parents=True, exist_ok=True)
     place.results.mkdir(parents=True, exist_ok=True)
-    probe = Probe(f"probe_{secrets.token_hex(8)}", place, secrets.token_hex(16))
+    probe = Probe(
+        f"probe_{secrets.token_hex(8)}", place, secrets.token_hex(16), frozenset(filter(_can_be_told, measured))
+    )
     plugin, settings = probe.files
     shutil.copyfile(_SOURCE, plugin)
     roots = sorted({form for root in (place.project, place.tree) for form in (root, root.resolve())})
@@ -95,7 +134,28 @@ def install(place: Place, names: Iterable[str]) -> Probe:
         "names": sorted(names),
     }
     settings.write_text(json.dumps(contents), encoding="utf-8")
+    if probe.measured:
+        _install_lines(probe, root or place.tree)
     return probe
+
+
+def _can_be_told(path: str) -> bool:
+    """JSON between processes is text; a name that is none is left unmeasured."""
+    return "\0" not in path and path.isprintable()
+
+
+def _install_lines(probe: Probe, root: Path) -> None:
+    folder = probe.place.tools / probe.name
+    folder.mkdir()
+    shutil.copyfile(_LINES, folder / "sitecustomize.py")
+    ours = find_spec("coverage")
+    for place in (ours.submodule_search_locations or ()) if ours else ():
+        for compiled in Path(place).glob("tracer.*.so"):
+            shutil.copyfile(compiled, folder / compiled.name)
+    settings = [f"{probe.name}_lines", f"{probe.place.results}{os.sep}{probe.token}-"]
+    for name in sorted(probe.measured):
+        settings += [str(root.resolve() / name), name]
+    (folder / "settings").write_text("\0".join(settings), encoding="utf-8")
 
 
 def read(probe: Probe) -> Told:
@@ -120,11 +180,21 @@ def _take(fact: dict[str, Any], told: Told, *, is_main: bool) -> None:
         told.tests[test] = max(known, outcome, key=_RANK.__getitem__)
     if is_main and isinstance(fact.get("ended"), int):
         told.statuses.append(fact["ended"])
+    _take_lines(fact, told)
     modules = fact.get("modules")
     for name, value in modules.items() if isinstance(modules, dict) else ():
         match value:
             case [str(path), str() | None as digest] if "\0" not in path:
                 told.modules.add((name, Module(Path(path), digest)))
+
+
+def _take_lines(fact: dict[str, Any], told: Told) -> None:
+    measured, files, test = fact.get("measured"), fact.get("lines"), fact.get("during")
+    told.measured.update(it for it in measured if isinstance(it, str)) if isinstance(measured, list) else None
+    if isinstance(files, dict) and isinstance(test, str | None):
+        for name, lines in files.items():
+            known = told.lines.setdefault(test, {}).setdefault(name, set())
+            known.update(it for it in lines if type(it) is int and 0 < it < _MAX_LINE)
 
 
 def _results(folder: Path, token: str) -> list[Path]:

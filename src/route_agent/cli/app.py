@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -26,7 +26,21 @@ app.add_typer(config_app, name="config")
 app.add_typer(patch_app, name="patch")
 app.add_typer(hook_app, name="hook")
 
-Directory = Annotated[Path, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.")]
+
+def _nearest(context: typer.Context, directory: Path) -> Path:
+    """The command's own -C, else the one that stands before it: `route-agent -C DIR explain`."""
+    level: Any = context  # typer has no name for the class of its parents
+    while level is not None:
+        source = level.get_parameter_source("directory")
+        if source is not None and source.name != "DEFAULT":
+            return directory if level is context else Path(level.params["directory"])
+        level = level.parent
+    return directory
+
+
+Directory = Annotated[
+    Path, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.", callback=_nearest)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 TaskText = Annotated[
     str | None, typer.Option("--task", metavar="TEXT", help="What to do; - reads it from standard input.")

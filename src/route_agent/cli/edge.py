@@ -61,9 +61,12 @@ def plain_errors(*, as_json: bool = False) -> Iterator[None]:
     except RouteError as error:
         _end(error.what, error.hint, error.exit_code, as_json=as_json)
     except OSError as error:
+        lost = _takes_no_more(sys.stdout)
+        if lost and isinstance(error, BrokenPipeError):
+            end_for_no_reader()
         if error.errno not in _RAN_OUT:
             raise
-        name = error.filename2 or error.filename
+        name = "standard output cannot be written" if lost else error.filename2 or error.filename
         where = f"{name}: " if name else ""
         _end(f"{where}{error.strerror}", "", EnvironmentBroken.exit_code, as_json=as_json)
     except KeyboardInterrupt as stop:
@@ -123,16 +126,35 @@ def _write(text: str, stream: TextIO) -> None:
         stream.write(text)
         stream.flush()
     except OSError as error:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        _lead_nowhere(stream)
         if stream is sys.stdout and isinstance(error, BrokenPipeError):
-            sys.exit(141)
+            end_for_no_reader()
         if stream is sys.stdout:
             raise EnvironmentBroken(
                 f"standard output cannot be written: {error.strerror}",
                 hint="of a run, the ledger has it all: route-agent show",
             ) from error
+
+
+def end_for_no_reader() -> NoReturn:
+    """The end where the reader of our output went away, with the code of any program that a pipe ended."""
+    sys.exit(141)
+
+
+def _takes_no_more(stream: TextIO) -> bool:
+    """Whether what was printed cannot be got rid of; it is forgotten, or our end would fail on it too."""
+    try:
+        stream.flush()
+    except OSError:
+        _lead_nowhere(stream)
+        return True
+    return False
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def say(line: str, style: str = "") -> None:

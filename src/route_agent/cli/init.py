@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from route_agent.repo.git import GitFailed, git, lines
 from route_agent.writing import policy_text, routing_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 ROUTING_PATH = "ROUTING.md"
 MAX_READ_BYTES = 1024 * 1024
@@ -39,13 +40,18 @@ def init(directory: Path, *, routing_md: bool, force: bool) -> None:
     paths = (POLICY_PATH, ROUTING_PATH) if routing_md else (POLICY_PATH,)
     _refuse(root, paths, force=force)
     discovered = _discovered(root)
-    text = policy_text(discovered)
+    missing = _missing(discovered, root)
+    discovered = replace(
+        discovered,
+        fixers=tuple(run for run in discovered.fixers if not missing_program(run, root, os.environ)),
+    )
+    text = _commented(policy_text(discovered), [check.name in missing for check in discovered.checks])
     policy = parse_policy(text, POLICY_PATH)
     trust.record(root, text.encode())
     _write(root / POLICY_PATH, text)
     if routing_md:
         _write(root / ROUTING_PATH, routing_text(policy, POLICY_PATH))
-    _show(root, discovered, paths)
+    _show(discovered, missing, paths)
 
 
 def _root(directory: Path) -> Path:
@@ -86,6 +92,32 @@ def _discovered(root: Path) -> Discovered:
     return discover(read, list(dict.fromkeys(paths)))
 
 
+def _missing(discovered: Discovered, root: Path) -> dict[str, str]:
+    """Why a check could not even start here, by its name; those that could are not in it."""
+    told = ((check.name, missing_program(check.run, root, os.environ)) for check in discovered.checks)
+    return {name: why for name, why in told if why}
+
+
+def _commented(text: str, left_out: Sequence[bool]) -> str:
+    """The policy with some of its checks as comments: one that cannot run would stop every task.
+
+    Args:
+        text: the policy, in which each check stands on one line.
+        left_out: for each check, in their order, whether it becomes a comment.
+    """
+    checks = iter(left_out)
+    lines: list[str] = []
+    inside = False
+    for line in text.split("\n"):
+        inside = line == "checks:" or (inside and line.startswith("  "))
+        if inside and line.startswith("  - ") and next(checks):
+            lines += ["  # Its program was not found when this was written; without the # it counts."]
+            lines += [f"  # {line[2:]}"]
+        else:
+            lines.append(f"# {line}" if line == "checks:" and all(left_out) else line)
+    return "\n".join(lines)
+
+
 def _write(file: Path, text: str) -> None:
     """Replace a file at once; a link in its place is replaced and not followed."""
     try:
@@ -103,27 +135,33 @@ def _write(file: Path, text: str) -> None:
         raise RepositoryState(f"cannot write {file}: {error.strerror}") from error
 
 
-def _show(root: Path, discovered: Discovered, paths: Sequence[str]) -> None:
+def _show(discovered: Discovered, missing: Mapping[str, str], paths: Sequence[str]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    for line in _report(root, discovered, paths):
+    for line in _report(discovered, missing, paths):
         console.print(Text(printable(line)))
 
 
-def _report(root: Path, discovered: Discovered, paths: Sequence[str]) -> list[str]:
+def _report(discovered: Discovered, missing: Mapping[str, str], paths: Sequence[str]) -> list[str]:
     told: list[str] = []
     names = {check.name for check in discovered.checks}
     for check in discovered.checks:
         told.append(f"check  {check.name}: {' '.join(check.run)}   ({discovered.origin(check.name)})")
-        if missing := missing_program(check.run, root, os.environ):
-            told.append(f"       cannot run here yet: {missing}")
+        if check.name in missing:
+            told.append(f"       cannot run here yet: {missing[check.name]}")
+            told.append(
+                f"       it stands in {POLICY_PATH} as a comment, and judges nothing until you change that"
+            )
     told += [f"fixer  {' '.join(command)}" for command in discovered.fixers]
     told += [f"note   {note}" for note in discovered.notes if note.partition(": ")[0] not in names]
     if not discovered.checks:
         told.append("No checks were found: without one no patch can be proved.")
         told.append(f"Name the command that runs your tests in {POLICY_PATH}; an example stands in it.")
+    elif len(missing) == len(discovered.checks):
+        told.append("No check can run here: without one no patch can be proved.")
+        told.append(f"Install what is missing, then take the # away in {POLICY_PATH}.")
     told += [f"wrote  {path}" for path in paths]
     told.append("")
     told.append(f"next   git add {' '.join(paths)} && git commit -m 'Add a routing policy'")

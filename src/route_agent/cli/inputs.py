@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from route_agent.brief import MAX_BYTES, clean
 from route_agent.errors import UsageError
+from route_agent.policy import MAX_USD
 from route_agent.routing import Wish
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def dollars(amount: float | None) -> float | None:
     """A limit as it was typed; None where none was.
 
     Raises:
-        UsageError: without end: every run has a limit.
+        UsageError: without end, or beyond what the ledger counts: every run has a limit.
     """
-    if amount is not None and not math.isfinite(amount):
+    if amount is not None and not (math.isfinite(amount) and amount <= MAX_USD):
         raise UsageError("--max-usd takes an amount that can be reached", hint="--max-usd 5")
     return amount

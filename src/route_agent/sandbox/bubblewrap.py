@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from route_agent.sandbox.environment import ignored_dirs
+from route_agent.sandbox.environment import home_folder, ignored_dirs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -134,7 +134,8 @@ def _dependencies(place: Place, features: frozenset[str]) -> list[str]:
 
 
 def _absolute(path: str, place: Place) -> Path:
-    return Path(os.path.normpath(place.project / Path(path).expanduser()))
+    given = Path(path).expanduser() if home_folder() else Path(path)
+    return Path(os.path.normpath(place.project / given))
 
 
 @dataclass(frozen=True, slots=True)

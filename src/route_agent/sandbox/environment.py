@@ -25,6 +25,14 @@ _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
+def home_folder() -> Path | None:
+    """The user's home folder; None where there is none, as in a container under a made-up number."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
 def ignored_dirs(project: Path, tree: Path) -> tuple[str, ...]:
     """The dependency folders that the checkout has and the tree under test lacks.
 
@@ -118,9 +126,9 @@ def _python_homes(place: Place) -> dict[str, str]:
             homes["VIRTUAL_ENV"] = str(folder)
             break
     # the home folder is private, so what `pip install --user` put into the real one needs a name
-    personal = Path.home() / ".local"
-    if any(personal.glob("lib/python3*")):
-        homes["PYTHONUSERBASE"] = str(personal)
+    home = home_folder()
+    if home and any((home / ".local").glob("lib/python3*")):
+        homes["PYTHONUSERBASE"] = str(home / ".local")
     return homes
 
 

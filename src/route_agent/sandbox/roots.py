@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from route_agent.sandbox.environment import ignored_dirs, is_program, is_there
+from route_agent.sandbox.environment import home_folder, ignored_dirs, is_program, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -134,7 +134,9 @@ def _prefix(folder: Path) -> Path | None:
 
 
 def _is_personal(path: Path) -> bool:
-    home = Path.home()
+    home = home_folder()
+    if home is None:
+        return False
     return home.is_relative_to(path) or path in {home / name for name in _PERSONAL}
 
 

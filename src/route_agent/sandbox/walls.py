@@ -25,7 +25,13 @@ from route_agent import places
 from route_agent.errors import EnvironmentBroken
 from route_agent.records.checks import Isolation, IsolationLevel
 from route_agent.sandbox import bubblewrap, process
-from route_agent.sandbox.environment import clean_environment, ignored_dirs, resolve, why_unresolved
+from route_agent.sandbox.environment import (
+    clean_environment,
+    home_folder,
+    ignored_dirs,
+    resolve,
+    why_unresolved,
+)
 from route_agent.sandbox.place import NOTHING, Exposure, Place
 from route_agent.sandbox.roots import visible
 
@@ -247,7 +253,8 @@ def best_walls(project: Path, required: IsolationLevel = IsolationLevel.NONE) ->
         EnvironmentBroken: less than required can be had.
     """
     walls, why_not = _namespaces()
-    if project == Path("/") or Path.home().is_relative_to(project):
+    home = home_folder()
+    if project == Path("/") or (home is not None and home.is_relative_to(project)):
         walls, why_not = None, f"{project} contains the home folder, which namespaces must hide"
     if walls is not None:
         return walls
@@ -335,5 +342,6 @@ def _canary() -> Path:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         file.touch(mode=0o600)
     except OSError:  # a home that cannot be written: the walls are then only tried by what they hide of it
-        return Path.home() / ".bashrc"
+        home = home_folder()
+        return home / ".bashrc" if home else file
     return file
