@@ -104,9 +104,15 @@ class DeliveryRefused(RouteError):
     exit_code = 6
 
 
+MAX_REFUSAL = 8_000  # characters
+
+
 class BadPatch(Exception):
     """A reply that holds no patch, or a patch of which an edit has no home. The next attempt answers it.
 
     Args:
-        what: which edit, what was looked for and what is there instead; shown to the next lane.
+        what: which edit, what was looked for and what is there instead; shown to the next lane, and bounded.
     """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what if len(what) <= MAX_REFUSAL else f"{what[:MAX_REFUSAL]} …")

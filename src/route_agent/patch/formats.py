@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_REPLY_CHARACTERS = 4_000_000
 
+Spanned = tuple[Edit, int, int]  # an edit, and from which line of the reply to which it was read
+
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _HEADER = re.compile(r"^@@(?: -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))?(?!\d)(?: @@)?)?(.*)$")
 _DATE = re.compile(r"\s\d{4}-\d\d-\d\d[ T]")
@@ -43,29 +45,33 @@ _DIFF_TAG = re.compile(r"^\s*</?(?:patch|diff|answer|output|code|solution|respon
 # --- unified and git diffs ---------------------------------------------------------------------------------
 
 
-def unified(lines: list[str]) -> Iterator[Edit]:
+def unified(lines: list[str]) -> Iterator[Spanned]:
     """Unified and git diffs, fenced or not, whole or in pieces, with prose around them."""
-    position, git = 0, Edit("")
+    position, begin, git = 0, 0, Edit("")
     while position < len(lines):
         line = lines[position]
         if header := _GIT_FILE.match(line):
             if git.path:
-                yield git
+                yield git, begin, position
+            begin = position
             git, position = _git_header(lines, position, header)
+            if git.content == "" and position >= len(lines):
+                raise BadPatch(f"{git.path}: the reply ends before the new file's lines")
             continue
         if _starts_file(lines, position):
+            start = position
             old = _clean(line.removeprefix("--- "), "a/")
             new = _clean(lines[position + 1].removeprefix("+++ "), "b/")
             hunks, position = _hunks(lines, position + 2)
             if git.path and not {old, new} & {git.path, git.source}:  # a header without hunks stood before it
-                yield git
+                yield git, begin, start
                 git = Edit("")
-            yield _edit(old, new, hunks, git)
+            yield _edit(old, new, hunks, git), begin if git.path else start, position
             git = Edit("")
             continue
         position += 1
     if git.path:
-        yield git
+        yield git, begin, begin + 1
 
 
 def _starts_file(lines: list[str], position: int) -> bool:
@@ -102,9 +108,9 @@ def _git_header(lines: list[str], position: int, header: re.Match[str]) -> tuple
 
 def _edit(old: str, new: str, hunks: tuple[Hunk, ...], git: Edit) -> Edit:
     if new == "/dev/null":
-        return replace(git, path=old, delete=True, content=None)
+        return replace(git, path=old, delete=True, content=None, hunks=hunks)
     if old == "/dev/null":
-        text = "".join(f"{line}\n" for hunk in hunks for line in hunk.new)
+        text = "".join(f"{line}\n" for hunk in hunks for line in _new_lines(hunk, new))
         if hunks and hunks[-1].final_newline is False:
             text = text.removesuffix("\n")
         open_end = bool(hunks and hunks[-1].open_end and min(hunks[-1].missing[1], 1) > 0)
@@ -115,6 +121,18 @@ def _edit(old: str, new: str, hunks: tuple[Hunk, ...], git: Edit) -> Edit:
         raise BadPatch(f"the diff of {new} has no hunks")
     source = git.source or (old if old != new else None)
     return replace(git, path=new, hunks=hunks, source=source, content=None)
+
+
+def _new_lines(hunk: Hunk, path: str) -> tuple[str, ...]:
+    """What a hunk writes into a new file; what stands behind its last added line is talk."""
+    last = max((at for at, (mark, _) in enumerate(hunk.lines) if mark == ADDED), default=len(hunk.lines) - 1)
+    kept = [(mark, text) for mark, text in hunk.lines[: last + 1] if mark != REMOVED]
+    announced = hunk.missing[1] + len(hunk.new) if hunk.line or any(hunk.missing) else len(kept)
+    if len(hunk.added) == announced:
+        return hunk.added
+    if any(mark == UNMARKED and text.strip() for mark, text in kept) and len(kept) != announced:
+        raise BadPatch(f"{path}: lines without a mark stand between those of the new file")
+    return tuple(text for _, text in kept)
 
 
 def _clean(path: str, prefix: str) -> str:
@@ -246,7 +264,7 @@ def _ends_hunk(lines: list[str], position: int) -> bool:
 # --- search and replace ------------------------------------------------------------------------------------
 
 
-def search_replace(lines: list[str]) -> Iterator[Edit]:
+def search_replace(lines: list[str]) -> Iterator[Spanned]:
     """A line with the path, then SEARCH, divider and REPLACE markers; an empty search makes a new file."""
     position, path = 0, ""
     while position < len(lines):
@@ -254,14 +272,37 @@ def search_replace(lines: list[str]) -> Iterator[Edit]:
         if not start:
             position += 1
             continue
-        path = start["path"] or _path_above(lines, position) or path
-        divider = _next(lines, position, _DIVIDER)
-        end = _next(lines, divider, _REPLACE)
+        own = start["path"] or _path_above(lines, position) or _path_in_talk(lines, position)
+        path = own or path
+        end = _end_of_block(lines, position)
+        divider = _divider(lines, position, end)
         if not path:
             raise BadPatch(f"the SEARCH block in line {position + 1} of the reply has no file path above it")
         old, new = lines[position + 1 : divider], lines[divider + 1 : end]
-        yield replacement(path, old, new)
+        yield replacement(path, old, new), position, end + 1
         position = end + 1
+
+
+def _divider(lines: list[str], start: int, end: int) -> int:
+    """The one divider of a block: as long as the marker above, since a heading may be underlined alike."""
+    length = len(lines[start]) - len(lines[start].lstrip("<"))
+    found = [at for at in range(start + 1, end) if _DIVIDER.match(lines[at])]
+    exact = [at for at in found if lines[at].strip() == "=" * length]
+    if len(exact or found) != 1:
+        told = "several dividers" if found else "no divider"
+        raise BadPatch(f"the SEARCH block in line {start + 1} of the reply has {told} (=======)")
+    return (exact or found)[0]
+
+
+def _path_in_talk(lines: list[str], position: int) -> str:
+    """The one path in back quotes in the talk right above a block, as in: And in `b.py`, change this."""
+    for line in reversed(lines[max(0, position - 4) : position]):
+        if line.strip() and not _FENCE.match(line):
+            names = [name for name in re.findall(r"`([^`\s]{1,300})`", line) if _as_path(name)]
+            if len(names) > 1:
+                raise BadPatch(f"the SEARCH block in line {position + 1} of the reply may mean several files")
+            return names[0] if names and not _REPLACE.match(line) else ""
+    return ""
 
 
 def replacement(path: str, old: list[str], new: list[str]) -> Edit:
@@ -281,9 +322,9 @@ def _marked(old: list[str], new: list[str]) -> Iterator[tuple[str, str]]:
             yield from ((ADDED, line) for line in new[j1:j2])
 
 
-def _next(lines: list[str], start: int, marker: re.Pattern[str]) -> int:
+def _end_of_block(lines: list[str], start: int) -> int:
     for position in range(start + 1, len(lines)):
-        if marker.match(lines[position]):
+        if _REPLACE.match(lines[position]):
             return position
         if _SEARCH.match(lines[position]):
             break
@@ -300,6 +341,22 @@ def _path_above(lines: list[str], position: int) -> str:
     return ""
 
 
+# files that have a name without a dot in it
+_PLAIN_NAMES = frozenset(
+    {
+        "Makefile",
+        "GNUmakefile",
+        "Dockerfile",
+        "Containerfile",
+        "LICENSE",
+        "Procfile",
+        "Gemfile",
+        "Rakefile",
+        "CODEOWNERS",
+    }
+)
+
+
 def _as_path(line: str) -> str:
     """The path that a line consists of, with the decoration that models put around one; else empty."""
     fence = re.match(r"^\s*(?:```|~~~)\s*\w*[ :]+(\S+)\s*$", line)
@@ -307,36 +364,54 @@ def _as_path(line: str) -> str:
     name = (
         re.sub(r"^(?:file(?:name|path)?|path)\s*:\s*", "", name, flags=re.IGNORECASE).strip().strip("`'\"*:")
     )
-    looks = len(name) < 300 and " " not in name and ("/" in name or "." in name) and re.search(r"\w", name)
+    last = name.rpartition("/")[2]
+    named = (
+        ("." in last and not name.endswith("."))
+        or last in _PLAIN_NAMES
+        or (f"`{name}`" in line and "/" in name)
+    )
+    looks = len(name) < 300 and " " not in name and named and re.search(r"\w", name)
     return name if looks and not _FENCE.match(name) else ""
 
 
 # --- the "Begin Patch" format ------------------------------------------------------------------------------
 
 
-def begin_patch(lines: list[str]) -> Iterator[Edit]:
+def begin_patch(lines: list[str]) -> Iterator[Spanned]:
     """`*** Begin Patch` with Add, Update and Delete File sections; `@@` lines name what stands above."""
     if not any(_V4A_FILE.match(line) for line in lines):
         return
+    begun, ended = (
+        sum(line.startswith(mark) for line in lines) for mark in ("*** Begin Patch", "*** End Patch")
+    )
+    if begun > ended:
+        raise BadPatch("the reply ends before its *** End Patch: was it cut off?")
     position = 0
     while position < len(lines):
         header = _V4A_FILE.match(lines[position])
         position += 1
         if not header:
             continue
-        path = header["path"]
+        path, start = header["path"], position - 1
         if header["what"] == "Delete":
-            yield Edit(path, delete=True)
+            yield Edit(path, delete=True), start, position
         elif header["what"] == "Add":
             body, position = _until_next_section(lines, position)
-            yield Edit(path, content="".join(f"{line.removeprefix('+')}\n" for line in body))
+            yield Edit(path, content=_added_text(body)), start, position
         else:
             move = _V4A_MOVE.match(lines[position]) if position < len(lines) else None
             body, position = _until_next_section(lines, position + (1 if move else 0))
             hunks = tuple(_sections(body))
-            yield (
-                Edit(move["path"], hunks=hunks, source=path, moved=True) if move else Edit(path, hunks=hunks)
-            )
+            edit = Edit(path, hunks=hunks)
+            if move:
+                edit = Edit(move["path"], hunks=hunks, source=path, moved=True)
+            yield edit, start, position
+
+
+def _added_text(body: list[str]) -> str:
+    """A new file's text; behind its last marked line stands talk."""
+    last = max((at for at, line in enumerate(body) if line.startswith("+")), default=len(body) - 1)
+    return "".join(f"{line.removeprefix('+')}\n" for line in body[: last + 1])
 
 
 def _until_next_section(lines: list[str], position: int) -> tuple[list[str], int]:
@@ -375,41 +450,61 @@ _OLD_KEYS = ("search", "old", "old_string", "old_str", "find", "before", "origin
 _NEW_KEYS = ("replace", "new", "new_string", "new_str", "replacement", "after", "updated")
 
 
-def json_edits(lines: list[str]) -> Iterator[Edit]:
-    """A JSON list of edits (or an object that holds one): path with search and replace, content or delete."""
+def json_edits(lines: list[str]) -> Iterator[Spanned]:
+    """JSON lists of edits (or objects that hold one): path with search and replace, content or delete."""
     text = "\n".join(lines)
     if not any(f'"{key}"' in text for key in _PATH_KEYS):
         return
-    start = min((at for at in (text.find("["), text.find("{")) if at >= 0), default=-1)
+    start, broken = _next_bracket(text, 0), -1
     for _ in range(MAX_JSON_STARTS):
         if start < 0:
             return
         try:
             value, end = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):
-            end = start + 1
-            value = None
-        found = list(_edits_in(value))
-        if found:
-            yield from found
-            return
-        starts = (at for at in (text.find("[", end), text.find("{", end)) if at >= 0)
-        start = min(starts, default=-1) if end - start < 100_000 else -1
-
-
-def _edits_in(value: Any) -> Iterator[Edit]:
-    if isinstance(value, dict) and not any(isinstance(value.get(key), str) for key in _PATH_KEYS):
-        value = next((item for item in value.values() if isinstance(item, list)), [])
-    for item in value if isinstance(value, list) else [value]:
-        if not isinstance(item, dict):
+            if broken < 0 and _JSON_LIKE.match(text, start):
+                broken = start
+            start = _next_bracket(text, start + 1)
             continue
-        path, old, new = (_first(item, keys) for keys in (_PATH_KEYS, _OLD_KEYS, _NEW_KEYS))
-        if path and item.get("delete") is True:
-            yield Edit(path, delete=True)
-        elif path and old is not None and new is not None:
-            yield replacement(path, _split(old), _split(new))
-        elif path and isinstance(item.get("content"), str):
-            yield Edit(path, content=item["content"], overwrite=True)
+        found = list(_edits_in(value))
+        if found and broken >= 0:
+            raise BadPatch("the reply's JSON is broken or cut off, so some of its edits cannot be read")
+        first, last = text.count("\n", 0, start), text.count("\n", 0, end) + 1
+        yield from ((edit, first, last) for edit in found)
+        start = _next_bracket(text, end)
+
+
+_JSON_LIKE = re.compile(r'[\[{]\s*[\[{"]')
+
+
+def _next_bracket(text: str, start: int) -> int:
+    return min((at for at in (text.find("[", start), text.find("{", start)) if at >= 0), default=-1)
+
+
+def _edits_in(value: Any, path: str = "") -> Iterator[Edit]:
+    """The edits of a JSON value; an entry that names a file and cannot be read is refused with all others."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _edits_in(item, path)
+        return
+    if not isinstance(value, dict):
+        return
+    path = _first(value, _PATH_KEYS) or path
+    old, new = _first(value, _OLD_KEYS), _first(value, _NEW_KEYS)
+    inner = [
+        item for item in value.values() if isinstance(item, list) and any(isinstance(it, dict) for it in item)
+    ]
+    if path and (value.get("delete") is True or value.get("action") == "delete"):
+        yield Edit(path, delete=True)
+    elif path and old is not None and new is not None:
+        yield replacement(path, _split(old), _split(new))
+    elif path and isinstance(value.get("content"), str):
+        yield Edit(path, content=value["content"].replace("\r\n", "\n"), overwrite=True)
+    elif inner:
+        for item in inner:
+            yield from _edits_in(item, path)
+    elif path and len(value) > 1:
+        raise BadPatch(f"an entry of the reply's JSON for {path} says neither what to find nor what to write")
 
 
 def _first(item: dict[str, Any], keys: tuple[str, ...]) -> str | None:
@@ -417,32 +512,51 @@ def _first(item: dict[str, Any], keys: tuple[str, ...]) -> str | None:
 
 
 def _split(text: str) -> list[str]:
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def whole_files(lines: list[str]) -> Iterator[Edit]:
+def whole_files(lines: list[str]) -> Iterator[Spanned]:
     """Fenced blocks under a line with nothing but a path, each a whole file."""
     position = 0
     while position < len(lines):
         if not _FENCE.match(lines[position]):
             position += 1
             continue
-        info = re.match(r"^\s*(?:```|~~~)\s*\w*[ :]+(\S+)\s*$", lines[position])
+        info = re.match(r"^\s*(?:`{3,}|~{3,})\s*\w*[ :]+(\S+)\s*$", lines[position])
         path = (_as_path(lines[position]) if info else "") or _path_above(lines, position)
-        close = next(
-            (at for at in range(position + 1, len(lines)) if re.match(r"^(```|~~~)\s*$", lines[at])), -1
-        )
+        close = _closing_fence(lines, position)
         if close < 0:
+            if path:
+                raise BadPatch(
+                    f"{path}: the fence around the whole file is not closed; was the reply cut off?"
+                )
             return
         if path:
-            yield Edit(
-                path, content="".join(f"{line}\n" for line in lines[position + 1 : close]), overwrite=True
-            )
+            content = "".join(f"{line}\n" for line in lines[position + 1 : close])
+            yield Edit(path, content=content, overwrite=True), position, close + 1
         position = close + 1
 
 
-FORMATS: tuple[Callable[[list[str]], Iterator[Edit]], ...] = (
+def _closing_fence(lines: list[str], start: int) -> int:
+    """Where a fenced block ends: a fence at least as long, after as many inner ends as inner beginnings."""
+    opening = lines[start].lstrip()
+    fence = opening[: len(opening) - len(opening.lstrip(opening[0]))]
+    inside = 0
+    for position in range(start + 1, len(lines)):
+        text = lines[position].strip()
+        if not text.startswith(fence):
+            continue
+        if text.strip(fence[0]):  # a word behind it: another block begins in this one
+            inside += 1
+        elif inside:
+            inside -= 1
+        else:
+            return position
+    return -1
+
+
+FORMATS: tuple[Callable[[list[str]], Iterator[Spanned]], ...] = (
     begin_patch,
     search_replace,
     unified,
@@ -459,13 +573,43 @@ def read_reply(reply: str) -> tuple[Edit, ...]:
     """
     if len(reply) > MAX_REPLY_CHARACTERS:
         raise BadPatch(f"the reply is longer than {MAX_REPLY_CHARACTERS:,} characters")
-    lines = [line.removesuffix("\r") for line in reply.split("\n")]
+    lines = [line.removesuffix("\r") for line in reply.removeprefix("\ufeff").split("\n")]
     for text in (lines, _dedented(lines)):
-        for recognise in FORMATS if text else ():
-            if edits := tuple(recognise(text)):
-                _refuse_excess(edits)
-                return edits
+        if text and (edits := _read(text)):
+            _refuse_excess(edits)
+            return edits
     raise BadPatch("the reply holds no patch: expected a unified diff or SEARCH/REPLACE blocks")
+
+
+def _read(lines: list[str]) -> tuple[Edit, ...]:
+    """Every edit of the reply, in the order in which they stand there, whatever their formats.
+
+    What looks like part of a patch and belongs to no edit is a refusal: half of a patch is none.
+    """
+    found: list[Spanned] = []
+    rest = list(lines)
+    for recognise in FORMATS:
+        if found and recognise is json_edits:
+            continue
+        read = list(recognise(rest))
+        if recognise is whole_files and found:  # blocks of files that are edited anyway only show them
+            edited = {edit.path for edit, _, _ in found}
+            read = [it for it in read if it[0].path not in edited]
+        for _, start, end in read:
+            rest[start:end] = [""] * (end - start)
+        found += read
+    if found:
+        for number, line in enumerate(rest, 1):
+            if _ORPHAN.match(line):
+                raise BadPatch(f"line {number} of the reply is part of a patch and of no file: {line[:80]!r}")
+    return tuple(edit for edit, _, _ in sorted(found, key=lambda it: it[1]))
+
+
+# the beginning of something that every format would have read, had it been whole and in its place
+_ORPHAN = re.compile(
+    r"^(?:@@ -\d+(?:,\d+)? \+\d+|--- (?:a/|/dev/null)|\+\+\+ (?:b/|/dev/null)"
+    r"|\*\*\* (?:Update|Add|Delete) File:|<{5,9} ?SEARCH)"
+)
 
 
 def _refuse_excess(edits: tuple[Edit, ...]) -> None:
