@@ -9,6 +9,7 @@ import sys
 import tempfile
 import traceback
 from datetime import datetime, timedelta
+from pathlib import Path
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOLDS = "every check holds"

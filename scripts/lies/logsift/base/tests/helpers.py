@@ -9,7 +9,6 @@ from pathlib import Path
 from logsift.records import Record
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = ROOT / "tests" / "data"
 
 
 def at(clock, day=1):

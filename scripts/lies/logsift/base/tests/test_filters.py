@@ -4,6 +4,7 @@ import pytest
 from helpers import at
 from logsift.errors import OptionError
 from logsift.filters import by_age, by_level, by_time, by_where, parse_age, parse_where
+from logsift.levels import check_level, normalise, rank
 
 
 def test_level(requests):
@@ -38,3 +39,19 @@ def test_parse_age_refuses():
 def test_where(requests):
     assert len(by_where(requests, *parse_where("path=/search"))) == 2
     assert len(by_where(requests, *parse_where("path!=/search"))) == 2
+
+
+def test_aliases():
+    assert normalise("WARN") == "warning"
+    assert normalise(" fatal ") == "critical"
+
+
+def test_order():
+    assert rank("debug") < rank("info") < rank("warning") < rank("error")
+    assert rank("notice") == -1
+
+
+def test_check_level():
+    assert check_level("Err") == "error"
+    with pytest.raises(OptionError):
+        check_level("loud")
