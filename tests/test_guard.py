@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -657,16 +658,21 @@ def test_a_write_that_fails_leaves_no_folder_no_draft_and_every_mode(tmp_path: P
     (tmp_path / "gone").write_text("old\n")
     (tmp_path / "gone").chmod(0o751)
     (tmp_path / "run").write_text("x\n")
-    (tmp_path / "z" / "inner").mkdir(parents=True)  # a folder where the patch wants a file
     before = listing(tmp_path)
     reply = (
         "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\n+two\n"
         "--- a/gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n"
-        "diff --git a/run b/run\nold mode 100644\nnew mode 100755\n" + new_file("new/deep/x") + new_file("z")
+        "diff --git a/run b/run\nold mode 100644\nnew mode 100755\n" + new_file("new/deep/x")
     )
-
-    with pytest.raises(UsageError, match="nothing was applied"):
-        apply_to_folder(tmp_path, reply)
+    long = "".join(f"+line {number}\n" for number in range(100))
+    reply += f"--- /dev/null\n+++ b/new/z\n@@ -0,0 +1,100 @@\n{long}"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))  # as on a disk that is full
+    try:
+        with pytest.raises(UsageError, match="nothing was applied"):
+            apply_to_folder(tmp_path, reply)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert listing(tmp_path) == before
 

@@ -46,7 +46,7 @@ def test_a_search_and_replace_block_lands() -> None:
 def test_a_new_file_and_a_deletion_land() -> None:
     reply = "--- /dev/null\n+++ b/n.py\n@@ -0,0 +1,2 @@\n+x = 1\n+y = 2\n--- a/m.py\n+++ /dev/null\n@@ -1 +0,0 @@\n-import os\n"
 
-    assert patched(reply, m_py=FILE) == {"n.py": b"x = 1\ny = 2\n", "m.py": None}
+    assert patched(reply, m_py=b"import os\n") == {"n.py": b"x = 1\ny = 2\n", "m.py": None}
 
 
 def test_an_ambiguous_place_is_no_place_unless_the_line_number_fits_exactly() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -73,16 +74,21 @@ def test_an_ignored_file_is_not_copied_into_a_tracked_one(pit: Sandpit) -> None:
 
 
 def test_a_write_that_fails_half_way_leaves_every_file_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "b").mkdir()  # a folder where the patch wants a file
-    (tmp_path / "b" / "inner").write_text("x")
     (tmp_path / "a").write_text("one\n")
-    reply = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\n+two\n--- /dev/null\n+++ b/b\n@@ -0,0 +1 @@\n+x\n"
-
-    with pytest.raises(UsageError, match="nothing was applied"):
-        apply_to_folder(tmp_path, reply)
+    long = "".join(f"+line {number}\n" for number in range(100))
+    reply = (
+        f"--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\n+two\n--- /dev/null\n+++ b/new/b\n@@ -0,0 +1,100 @@\n{long}"
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))  # as on a disk that is full
+    try:
+        with pytest.raises(UsageError, match="nothing was applied"):
+            apply_to_folder(tmp_path, reply)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert (tmp_path / "a").read_text() == "one\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_show_tells_what_a_reply_asks_for(pit: Sandpit) -> None:

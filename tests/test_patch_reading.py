@@ -124,3 +124,13 @@ def test_a_heading_that_only_looks_a_little_like_a_path_is_none() -> None:
 
 def test_a_byte_order_mark_before_the_reply_does_not_hide_it() -> None:
     assert landed("\ufeff" + DIFF, a_py=A) == {"a.py": b"x = 1\ny = 3\n"}
+
+
+def test_a_page_that_shows_a_diff_is_not_taken_apart() -> None:
+    reply = f"docs/diff.md\n```markdown\nA diff looks like this:\n\n{DIFF}```\n"
+
+    assert "not clear" in refused(reply, a_py=A)
+
+
+def test_a_path_above_the_fence_of_its_diff_names_no_second_file() -> None:
+    assert landed(f"src/other.py\n```diff\n{DIFF}```\n", a_py=A) == {"a.py": b"x = 1\ny = 3\n"}

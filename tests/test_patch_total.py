@@ -172,7 +172,7 @@ FITS = (
     one_line("src/n.py", "def c():", "def d():"),
     one_line("w.txt", "two", "2"),
     "--- /dev/null\n+++ b/k.py\n@@ -0,0 +1 @@\n+k = 1\n",
-    "--- a/same.txt\n+++ /dev/null\n@@ -1 +0,0 @@\n-x = 1\n",
+    "--- a/same.txt\n+++ /dev/null\n@@ -1,40 +0,0 @@\n" + "-x = 1\n" * 40,
 )
 FAILS = (
     one_line("m.py", "import nothing_like_it_at_all", "import sys"),

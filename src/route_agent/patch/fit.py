@@ -12,14 +12,14 @@ from route_agent.patch.guard import judge_paths
 from route_agent.patch.locate import apply_edit
 from route_agent.patch.refusal import missing_file
 from route_agent.patch.stages import STAGES
-from route_agent.records.change import EXECUTABLE, REGULAR
-from route_agent.redaction import has_placeholder
+from route_agent.records.change import ADDED, CONTEXT, EXECUTABLE, REGULAR, REMOVED
+from route_agent.redaction import has_placeholder, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from route_agent.patch.stages import NamedStage
-    from route_agent.records.change import Edit
+    from route_agent.records.change import Edit, Hunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ def fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[Na
         HostilePatch: an edit names a path, or asks for a kind of file, that no patch may have.
     """
     for edit in edits:
-        _judge(edit)
+        _judge(edit, files)
+        _refuse_half_characters(edit)
     escaped = unescaped(edits)
     if escaped is None:
         return _fit(edits, files, stages)
@@ -68,13 +69,27 @@ def _is_escaped(edits: tuple[Edit, ...], files: Mapping[str, bytes]) -> bool:
     return bool(re.search("[<>&]", text)) and not has_entity(text)
 
 
-def _judge(edit: Edit) -> None:
+def _judge(edit: Edit, files: Mapping[str, bytes]) -> None:
     judge_paths(path.removeprefix("./") for path in (edit.path, edit.source) if path)
     if edit.mode and edit.mode not in (REGULAR, EXECUTABLE):
         what = {"160000": "a submodule", "120000": "a link"}.get(edit.mode, f"the file mode {edit.mode}")
         raise HostilePatch(f"patch refused: it makes {edit.path!r} {what}. Nothing was applied")
     if edit.binary:
         raise HostilePatch(f"patch refused: {edit.path!r} is binary. Nothing was applied")
+    source = edit.source.removeprefix("./") if edit.moved and edit.source else ""
+    if source in files and is_secret_name(source) and not is_secret_name(edit.path):
+        raise HostilePatch(
+            f"patch refused: it gives {edit.source!r}, which holds secrets, the name {edit.path!r}. "
+            "Nothing was applied"
+        )
+
+
+def _refuse_half_characters(edit: Edit) -> None:
+    try:
+        for text in (edit.content or "", *(line for hunk in edit.hunks for _, line in hunk.lines)):
+            text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise BadPatch(f"{edit.path}: it holds half of a character, which no file can hold") from error
 
 
 def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[NamedStage]) -> Fitted:
@@ -84,7 +99,7 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[N
     def current(path: str) -> bytes | None:
         return now[path] if path in now else files.get(path)
 
-    for given in edits:
+    for given in _once(_under_known_folders(edits, files), files):
         edit = _resolved(given, files, now)
         added = [line for hunk in edit.hunks for line in hunk.added]
         if has_placeholder("\n".join((*added, edit.content or ""))):
@@ -92,8 +107,7 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[N
                 f"{edit.path}: an added line holds a placeholder of a redacted secret; leave it alone"
             )
         if edit.delete:
-            if current(edit.path) is None:
-                raise BadPatch(missing_file(edit.path, files))
+            _refuse_unless_told(edit, current(edit.path), files)
             now[edit.path] = None
             continue
         if edit.content is None and current(edit.source or edit.path) is None and current(edit.path) is None:
@@ -106,6 +120,93 @@ def _fit(edits: tuple[Edit, ...], files: Mapping[str, bytes], stages: Sequence[N
     if not changed and not any(path in files for path in modes):
         raise BadPatch("the patch changes nothing")
     return Fitted(changed, modes)
+
+
+def _refuse_unless_told(edit: Edit, standing: bytes | None, files: Mapping[str, bytes]) -> None:
+    """A deletion names its file as it is; and one that tells the file's lines tells all of them."""
+    if standing is None:
+        raise BadPatch(missing_file(edit.path, files))
+    if not edit.hunks:
+        return
+    told = [text for hunk in edit.hunks for mark, text in hunk.lines if mark in (REMOVED, CONTEXT)]
+    stands = standing.decode("utf-8", "surrogateescape").removeprefix("\ufeff").split("\n")
+    if any(hunk.added for hunk in edit.hunks) or _lines_told(told) != _lines_told(stands):
+        raise BadPatch(f"{edit.path}: the reply removes the file, and its lines are not the file's")
+
+
+def _lines_told(lines: Sequence[str]) -> list[str]:
+    return [line.removeprefix("\ufeff").rstrip() for line in lines if line.strip()]
+
+
+def _once(edits: Sequence[Edit], files: Mapping[str, bytes]) -> list[Edit]:
+    """The edits without those that are given twice.
+
+    Raises:
+        BadPatch: a reply gives two versions of the same lines, or of a whole file; which one is not told.
+    """
+    kept: list[Edit] = []
+    whole: dict[str, str] = {}
+    seen: dict[tuple[str, tuple[str, ...]], list[Hunk]] = {}
+    deleted: set[str] = set()
+    for edit in edits:
+        path = edit.path.removeprefix("./")
+        if edit.content is not None:
+            if whole.setdefault(path, edit.content) != edit.content:
+                raise BadPatch(f"{path}: the reply gives two versions of the whole file")
+            if any(other == edit for other in kept if other.path == edit.path):
+                continue
+        if edit.delete and not edit.hunks and path in deleted:
+            continue
+        if edit.delete:
+            deleted.add(path)
+        # talk between two diffs may hang on the first as unmarked lines
+        hunks = [hunk.marked(CONTEXT, REMOVED, ADDED) for hunk in edit.hunks]
+        for hunk in hunks:
+            for other in seen.get((path, hunk.old), ()):
+                _refuse_second_version(hunk, other, edit, files)
+        for hunk in hunks:
+            seen.setdefault((path, hunk.old), []).append(hunk)
+        kept.append(edit)
+    return kept
+
+
+def _refuse_second_version(hunk: Hunk, other: Hunk, edit: Edit, files: Mapping[str, bytes]) -> None:
+    """Two edits of a file exclude each other if they look for lines that stand there once."""
+    if hunk.old == hunk.new or other.old == other.new:
+        return
+    if (hunk.line, hunk.heading) != (other.line, other.heading):
+        text = files.get(edit.path.removeprefix("./"), b"").decode("utf-8", "surrogateescape")
+        if "\n".join(_lines_told(text.split("\n"))).count("\n".join(_lines_told(hunk.old))) > 1:
+            return
+    told = "the same change twice" if hunk.new == other.new else "two versions of the same lines"
+    raise BadPatch(f"{edit.path}: the reply gives {told}")
+
+
+def _under_known_folders(edits: Sequence[Edit], files: Mapping[str, bytes]) -> list[Edit]:
+    """The edits with new files in the folder in which the tree has the files that are edited beside them."""
+    made = {edit.path for edit in edits if edit.content is not None or edit.moved}
+    edited = [edit for edit in edits if edit.path not in made]
+    extra = {prefix for edit in edited if (prefix := _extra_folders(edit, files))}
+    if len(extra) != 1:
+        return list(edits)
+    (prefix,) = extra
+    if any(known.startswith(prefix) for known in files):
+        return list(edits)
+    return [
+        replace(edit, path=edit.path.removeprefix("./").removeprefix(prefix))
+        if edit.content is not None
+        else edit
+        for edit in edits
+    ]
+
+
+def _extra_folders(edit: Edit, files: Mapping[str, bytes]) -> str:
+    """The folders that a reply puts in front of the path of a file that it edits."""
+    path = edit.path.removeprefix("./")
+    if edit.content is not None or edit.delete or edit.moved or path in files or edit.source in files:
+        return ""
+    found = _similar(path, files)
+    return path.removesuffix(found) if found and path.endswith(found) else ""
 
 
 def _change(
@@ -133,6 +234,8 @@ def _resolved(edit: Edit, files: Mapping[str, bytes], now: Mapping[str, bytes | 
     """
     path = edit.path.removeprefix("./")
     source = edit.source.removeprefix("./") if edit.source else None
+    if edit.delete:
+        return replace(edit, path=path, source=None)
     if edit.content is not None or (edit.moved and source in files):
         return replace(edit, path=path, source=source if edit.moved else None)
     for name in (path, source):
@@ -143,10 +246,14 @@ def _resolved(edit: Edit, files: Mapping[str, bytes], now: Mapping[str, bytes | 
 
 
 def _similar(path: str, files: Mapping[str, bytes]) -> str:
-    """The one file of the tree that the path means: its end, or the path is its end."""
+    """The one file of the tree that the path means: its end, or the path is its end.
+
+    A bare name is the end of any path, so it counts only where no other file is called so.
+    """
     parts = path.split("/")
     for cut in range(1, len(parts)):
         if (shorter := "/".join(parts[cut:])) in files:
-            return shorter
+            alike = "/" not in shorter and any(known.endswith(f"/{shorter}") for known in files)
+            return "" if alike else shorter
     longer = [known for known in files if known.endswith(f"/{path}")]
     return longer[0] if len(longer) == 1 else ""

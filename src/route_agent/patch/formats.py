@@ -594,7 +594,7 @@ def _read(lines: list[str]) -> tuple[Edit, ...]:
         read = list(recognise(rest))
         if recognise is whole_files and found:  # blocks of files that are edited anyway only show them
             edited = {edit.path for edit, _, _ in found}
-            read = [it for it in read if it[0].path not in edited]
+            read = [it for it in read if it[0].path not in edited and _is_whole(it, found)]
         for _, start, end in read:
             rest[start:end] = [""] * (end - start)
         found += read
@@ -603,6 +603,18 @@ def _read(lines: list[str]) -> tuple[Edit, ...]:
             if _ORPHAN.match(line):
                 raise BadPatch(f"line {number} of the reply is part of a patch and of no file: {line[:80]!r}")
     return tuple(edit for edit, _, _ in sorted(found, key=lambda it: it[1]))
+
+
+def _is_whole(block: Spanned, found: list[Spanned]) -> bool:
+    """Whether a block is a file of its own, and not the fence around an edit that was read already."""
+    edit, start, end = block
+    if all(last <= start or first >= end for _, first, last in found):
+        return True
+    if (edit.content or "").strip():
+        raise BadPatch(
+            f"{edit.path}: it is not clear whether the block is the file, or the edits in it are meant"
+        )
+    return False
 
 
 # the beginning of something that every format would have read, had it been whole and in its place

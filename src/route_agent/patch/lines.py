@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 from route_agent.records.change import ADDED, REMOVED, Hunk
 
@@ -53,6 +54,14 @@ class FileLines(tuple[str, ...]):
             self._made[key] = have, Counter(have)
         return self._made[key]
 
+    @cached_property
+    def places(self) -> dict[str, list[int]]:
+        """Where each line stands, by its look-alike form."""
+        found: dict[str, list[int]] = {}
+        for at, line in enumerate(self.keyed(look_alike)[0]):
+            found.setdefault(line, []).append(at)
+        return found
+
 
 def same(text: str) -> str:
     return text
@@ -71,10 +80,30 @@ def reindentation(hunk: Hunk, stand: Sequence[str]) -> Callable[[str], str] | No
     judged = removed or [(old, line) for _, old, line in pairs]
     if all(old == line for old, line in judged):
         return same
-    if not removed and all(abs(len(old) - len(line)) <= 1 for old, line in judged):
+    if not removed and all(_is_off_by_a_blank(old, line) for old, line in judged):
         return same
     every = {(old, line) for _, old, line in pairs}
-    return _shift(every) or _retab(every)
+    return _shift(every) or _retab(every) or _as_told(every, hunk.added)
+
+
+def _is_off_by_a_blank(old: str, line: str) -> bool:
+    return old in (line, f" {line}", f"{line} ") or line in (f" {old}", f"{old} ")
+
+
+def has_two_depths(hunk: Hunk, stand: Sequence[str]) -> bool:
+    """Whether a new line may be meant at two depths: as the removed lines are told, or as the context is.
+
+    The removed lines stand as deep as they are told and the context does not, and the new line is as deep as
+    some context and no removed line.
+    """
+    marks = [mark for mark, _ in hunk.lines if mark != ADDED]
+    told = [it for it in zip(marks, hunk.old, stand, strict=True) if it[1].strip() and it[2].strip()]
+    removed = {(_indent(old), _indent(line)) for mark, old, line in told if mark == REMOVED}
+    if not removed or any(old != line for old, line in removed):
+        return False
+    shifted = {_indent(old) for mark, old, line in told if mark != REMOVED and _indent(old) != _indent(line)}
+    sure = {old for old, _ in removed}
+    return any(_indent(line) in shifted - sure for line in hunk.added if line.strip())
 
 
 def local_indentation(
@@ -92,7 +121,9 @@ def local_indentation(
     pairs = {(_indent(old), _indent(line)) for old, line in judged if old.strip()}
     if not any(line.strip() for line in added) or (pairs and all(old == line for old, line in pairs)):
         return same
-    return _shift(pairs) or _retab(pairs) if pairs else None
+    if not pairs or any(len(_indent(line)) < len(depth) for line in added if line.strip()):
+        return None  # a line less deep than the first belongs to a block that nothing here tells of
+    return _shift(pairs) or _retab(pairs)
 
 
 def _shift(pairs: set[tuple[str, str]]) -> Callable[[str], str] | None:
@@ -105,6 +136,16 @@ def _shift(pairs: set[tuple[str, str]]) -> Callable[[str], str] | None:
         (surplus,) = taken
         return lambda text: text.removeprefix(surplus)
     return None
+
+
+def _as_told(pairs: set[tuple[str, str]], added: Sequence[str]) -> Callable[[str], str] | None:
+    """Another width of indentation: each new line as deep as the old ones that were told so deep."""
+    known = dict(pairs)
+    depths = [known[old] for old in sorted(known, key=len)]
+    grows = all(len(first) < len(second) for first, second in pairwise(depths))
+    if len(known) != len(pairs) or not grows or any(_indent(it) not in known for it in added if it.strip()):
+        return None
+    return lambda text: known.get(_indent(text), _indent(text)) + text.lstrip() if text.strip() else text
 
 
 def _retab(pairs: set[tuple[str, str]]) -> Callable[[str], str] | None:

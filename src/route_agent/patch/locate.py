@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -9,10 +11,26 @@ from itertools import pairwise
 from route_agent.errors import BadPatch
 from route_agent.patch import refusal
 from route_agent.patch.lines import FileLines, look_alike, stripped, trailing
-from route_agent.patch.stages import STAGES, Home, NamedStage, Splice, block_homes, is_ellipsis
+from route_agent.patch.stages import (
+    STAGES,
+    Home,
+    NamedStage,
+    Splice,
+    block_homes,
+    is_ellipsis,
+    tells_omission,
+)
 from route_agent.records.change import ADDED, CONTEXT, REMOVED, UNMARKED, Edit, Hunk
 
 MAX_HUNK_LINES = 2_000
+_MARK = "\ufeff"
+MUCH_SHORTER = 0.8  # of the lines that are not blank: three functions of four
+_DEFINITION = re.compile(
+    r"(?:(?:export|default|pub(?:\([^)]*\))?|public|private|protected|internal|static|abstract|final|async|unsafe)\s+)*"
+    r"(?:def|class|function\*?|func|fn|struct|enum|trait|interface|type|module|const|let|var|sub)\s+"
+    r"(?:\([^)]*\)\s*)?([A-Za-z_$][\w$]*)"
+)
+_TEXTS = (".md", ".rst", ".txt", ".adoc")
 
 
 def place(hunk: Hunk, lines: FileLines, stages: Sequence[NamedStage] = STAGES) -> Home:
@@ -124,6 +142,11 @@ def apply_edit(edit: Edit, original: bytes | None, stages: Sequence[NamedStage] 
     Raises:
         BadPatch: a hunk has no home or more than one, or the file is there although it should be new.
     """
+    bom = codecs.BOM_UTF8 if original and original.startswith(codecs.BOM_UTF8) else b""
+    if bom and original:
+        return bom + apply_edit(_without_mark(edit), original.removeprefix(bom), stages)
+    _refuse_mixed_encodings(edit, original)
+    _refuse_omissions(edit, original)
     if edit.content is not None:
         return _whole(edit, original)
     if original is None:
@@ -142,6 +165,7 @@ def apply_edit(edit: Edit, original: bytes | None, stages: Sequence[NamedStage] 
             continue
         try:
             home = place(hunk, standing, stages)
+            _refuse_above_heading(hunk, home, lines)
             _refuse_if_cut_off(hunk, home, lines)
             _refuse_if_there_already(hunk, home, lines)
         except BadPatch as error:
@@ -156,6 +180,55 @@ def _placeable(lines: list[str]) -> list[str]:
     return lines[:-1] if lines and not lines[-1] else lines
 
 
+def _without_mark(edit: Edit) -> Edit:
+    """The edit without the byte order mark that a diff shows in front of the first line."""
+    content = None if edit.content is None else edit.content.removeprefix(_MARK)
+    hunks = tuple(
+        replace(hunk, lines=tuple((mark, text.removeprefix(_MARK)) for mark, text in hunk.lines))
+        for hunk in edit.hunks
+    )
+    return replace(edit, content=content, hunks=hunks)
+
+
+def _refuse_mixed_encodings(edit: Edit, original: bytes | None) -> None:
+    """A reply is UTF-8; what it adds to a file of another encoding must be alike in both."""
+    try:
+        (original or b"").decode()
+    except UnicodeDecodeError:
+        added = (edit.content or "", *(line for hunk in edit.hunks for line in hunk.added))
+        # bytes that were no UTF-8 in the reply either are carried as surrogates
+        letters = (letter for text in added for letter in text if not letter.isascii())
+        if any(not "\udc80" <= letter <= "\udcff" for letter in letters):
+            raise BadPatch(
+                f"{edit.path} is not UTF-8, and the reply adds letters beyond ASCII: they would mix encodings"
+            ) from None
+
+
+def _refuse_omissions(edit: Edit, original: bytes | None) -> None:
+    """A line that says that something was left out stands for what it would remove."""
+    added = [line for hunk in edit.hunks for line in hunk.added] + (edit.content or "").split("\n")
+    is_text = edit.path.endswith(_TEXTS)
+    if original is None and is_text:
+        return
+    found = [line.strip() for line in added if tells_omission(line, bare=not is_text)]
+    standing = {line.strip() for line in (original or b"").decode("utf-8", "surrogateescape").split("\n")}
+    if missing := next((line for line in found if line not in standing), ""):
+        raise BadPatch(f"{edit.path}: a part was left out, where the reply has {missing!r:.100}")
+
+
+def _refuse_above_heading(hunk: Hunk, home: Home, lines: Sequence[str]) -> None:
+    """A heading without a line number is told because the place stands below it."""
+    key = look_alike(hunk.heading)
+    if hunk.line or not key or any(look_alike(line) == key for line in hunk.old):
+        return
+    standing = [at for at, line in enumerate(lines) if look_alike(line) == key]
+    if len(standing) == 1 and home.start < standing[0]:
+        raise BadPatch(
+            f"its lines stand in line {home.start + 1}, above the heading {hunk.heading!r:.80} "
+            f"in line {standing[0] + 1}"
+        )
+
+
 def _whole(edit: Edit, original: bytes | None) -> bytes:
     content = (edit.content or "").encode("utf-8", "surrogateescape")
     if original is None:
@@ -165,11 +238,34 @@ def _whole(edit: Edit, original: bytes | None) -> bytes:
     from rapidfuzz import fuzz
 
     text, before = content.decode("utf-8", "replace"), original.decode("utf-8", "replace")
-    if any(is_ellipsis(line.strip().lstrip("#/*-; ")) for line in text.splitlines()):
+    standing = {line.strip() for line in before.splitlines()}
+    told = {line.strip() for line in text.splitlines()} - standing
+    if any(is_ellipsis(line.lstrip("#/*-; ")) for line in told):
         raise BadPatch(f"{edit.path}: the whole file was given with parts left out")
     if before.strip() and fuzz.ratio(text, before) < 50:
         raise BadPatch(f"{edit.path}: what was given as the whole file has too little of what stands there")
+    if lost := _lost(before, text):
+        raise BadPatch(
+            f"{edit.path}: what was given as the whole file lacks {', '.join(lost[:3])}; "
+            "if that is meant, take it out with a diff"
+        )
     return content.replace(b"\n", b"\r\n") if b"\r\n" in original else content
+
+
+def _lost(before: str, after: str) -> list[str]:
+    """The definitions at the outermost level that a much shorter text lacks and does not call otherwise."""
+    lines_before, lines_after = (
+        [line for line in text.splitlines() if line.strip()] for text in (before, after)
+    )
+    if len(lines_after) > MUCH_SHORTER * len(lines_before):
+        return []
+    known = {found[1] for line in lines_before if (found := _DEFINITION.match(line.strip()))}
+    stood, stands = (
+        dict.fromkeys(found[1] for line in text if (found := _DEFINITION.match(line)))
+        for text in (lines_before, lines_after)
+    )
+    lost = [name for name in stood if name not in stands]
+    return lost if len(lost) > len(stands.keys() - known) else []
 
 
 def _refuse_if_cut_off(hunk: Hunk, home: Home, lines: list[str]) -> None:

@@ -17,6 +17,7 @@ from itertools import groupby, pairwise
 from route_agent.patch.lines import (
     FileLines,
     exact,
+    has_two_depths,
     local_indentation,
     look_alike,
     reindentation,
@@ -31,6 +32,7 @@ MAX_ALIGNED_LINES = 150
 MAX_MERGED = 20
 MAX_HOMES = 50  # more are as ambiguous
 MAX_ELLIPSIS = 200
+MAX_TELLING = 2  # a line that stands more often tells nothing of a place
 _ELLIPSIS = re.compile(r"^[\W_]*(?:\.\.\.|…)[\w\s]*[\W_]*$")
 
 
@@ -55,6 +57,47 @@ class Home:
 def is_ellipsis(line: str) -> bool:
     """Whether a line only says that something was left out."""
     return len(line) <= MAX_ELLIPSIS and bool(_ELLIPSIS.match(line))
+
+
+_MARK = r"(?:#+|//+|/?\*+|\{/\*|--|<!--|;+|%)\s*"
+_DOTS = r"(?:\.{3}|…)"
+_KEPT = (
+    r"(?:existing|unchanged|omitted|truncated|snip(?:ped)?|rest of|remaining|remainder|remains?|same as|"
+    r"as before|as is|unmodified)"
+)
+_LESS = r"(?:other|previous|code|implementation)"
+_WORD = r"\W+[\w'-]+"
+# an ellipsis and, in a few words, what it stands for; without a comment's mark, between two of them
+_OMISSION = re.compile(
+    rf"^(?:{_MARK}[\[({{]*{_DOTS}(?:(?:{_WORD}){{0,3}}?\W+{_KEPT}\b|\W*{_KEPT}\b|\W*{_LESS}{_WORD})"
+    rf"(?:{_WORD}){{0,6}}\W*"
+    rf"|{_MARK}[\[({{]*(?:the )?{_KEPT}\b(?:{_WORD}){{0,6}}?\s*{_DOTS}\W*"
+    rf"|[\[(]*{_DOTS}\s*(?:[\w'-]+\s+){{0,3}}?(?:{_KEPT}|{_LESS})\b(?:{_WORD}){{0,6}}?\s*{_DOTS}[\])]*)$",
+    re.IGNORECASE,
+)
+# a comment that says the same without one, and nothing else
+_THING = (
+    r"(?:[\w.]+ )?(?:code|functions?|methods?|class(?:es)?|file|module|implementation|body|logic|tests?|"
+    r"script|imports?|fields?)"
+)
+_STAYS = (
+    r"(?: (?:is|are|here|goes|go|stays?|remains?|unchanged|omitted|the same|as before|below|above|as is))"
+)
+_BARE_OMISSION = re.compile(
+    rf"^{_MARK}[\[(]*(?:the )?"
+    rf"(?:(?:rest|remainder) of (?:the |your |this |my )?{_THING}{_STAYS}*|unchanged"
+    rf"|(?:existing|remaining|other|previous|unchanged) {_THING}{_STAYS}+"
+    rf"|(?:existing|remaining|unchanged) (?:code|implementation|logic){_STAYS}*)\W*$",
+    re.IGNORECASE,
+)
+
+
+def tells_omission(line: str, *, bare: bool = True) -> bool:
+    """Whether a line says in words that a part was left out; `bare`: also a comment without an ellipsis."""
+    text = line.strip()
+    if len(text) > MAX_ELLIPSIS:
+        return False
+    return bool(_OMISSION.match(text) or (bare and _BARE_OMISSION.match(text)))
 
 
 # --- from an alignment to splices --------------------------------------------------------------------------
@@ -149,7 +192,10 @@ def block_homes(hunk: Hunk, lines: FileLines, key: Callable[[str], str]) -> list
     numbered = [hunk.line - 1] if hunk.line - 1 in starts[MAX_HOMES:] else []
     for start in starts[:MAX_HOMES] + numbered:
         stand = lines[start : start + len(hunk.old)]
-        reindent = reindentation(hunk, stand) if key in (stripped, look_alike) else same
+        loose = key in (stripped, look_alike)
+        if loose and has_two_depths(hunk, stand):
+            continue
+        reindent = reindentation(hunk, stand) if loose else same
         splices = _splices(hunk, range(start, start + len(hunk.old)), lines, reindent)
         if splices is not None:
             homes.append(Home(start, splices))
@@ -213,7 +259,9 @@ def aligned_homes(hunk: Hunk, lines: FileLines) -> list[Home]:
                 break
             cost, places = alignment
             aligned = [None if place is None else place + low for place in places]
-            if _is_trusted(old, keys, aligned, have, cost) and (home := _home(hunk, aligned, lines, cost)):
+            if not _is_trusted(old, keys, aligned, have, cost) or _means_another(old, keys, aligned, lines):
+                continue
+            if home := _home(hunk, aligned, lines, cost):
                 # two ways of laying the hunk are two homes only if something else comes of them
                 known = found.setdefault(_outcome(home, lines), home)
                 if cost < known.cost:
@@ -221,8 +269,34 @@ def aligned_homes(hunk: Hunk, lines: FileLines) -> list[Home]:
     return sorted(found.values(), key=lambda home: home.cost)
 
 
+def _means_another(
+    old: Sequence[tuple[str, str]], keys: Sequence[str], aligned: Aligned, lines: FileLines
+) -> bool:
+    """Whether context that is not here stands elsewhere as told: then this may be a twin of what is meant.
+
+    What opens a block there says so alone. Of other lines, as many as there are unmistakable ones here.
+    """
+    placed = [at for at in aligned if at is not None]
+    here = range(placed[0], placed[-1] + 1)
+    strays = witnesses = 0
+    have, _ = lines.keyed(look_alike)
+    for (mark, text), key, at in zip(old, keys, aligned, strict=True):
+        if mark == UNMARKED or len(key) <= 3 or is_ellipsis(text):
+            continue
+        standing = lines.places.get(key, [])
+        if at is not None and have[at] == key:
+            witnesses += len(standing) == 1
+        elif 0 < len(standing) <= MAX_TELLING and not any(line in here for line in standing):
+            if key.endswith((":", "{")):
+                return True
+            strays += 1
+    return strays > 0 and strays >= witnesses
+
+
 def _home(hunk: Hunk, aligned: Aligned, lines: Sequence[str], cost: float) -> Home | None:
     stand = [text if at is None else lines[at] for at, text in zip(aligned, hunk.old, strict=True)]
+    if has_two_depths(hunk, stand):
+        return None
     splices = _splices(hunk, aligned, lines, reindentation(hunk, stand))
     if not splices:
         return None

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from stat import S_IMODE
 
 from route_agent.errors import BadPatch, HostilePatch, UsageError
@@ -90,11 +90,18 @@ def apply_to_folder(root: Path, reply: str, *, check: bool = False) -> Fitted:
     for path in {*fitted.contents, *fitted.modes}:
         _refuse_beyond(root, path)
     _judge(root, fitted, files)
+    new = {path for path, data in fitted.contents.items() if data is not None}
     gone = {path.casefold() for path, data in fitted.contents.items() if data is None}
     for path, data in fitted.contents.items():
         at = root / path
-        # a folder of that name is found when it is written; another case of what is removed is that file
-        hidden = os.path.lexists(at) and not at.is_dir() and path.casefold() not in gone
+        # another case of what is removed is that file
+        hidden = os.path.lexists(at) and path.casefold() not in gone
+        if data is not None and at.is_dir() and not at.is_symlink():
+            raise BadPatch(f"{path} cannot be written: a folder stands there")
+        if data is not None and (
+            above := next((it for it in map(str, PurePosixPath(path).parents) if it in new), "")
+        ):
+            raise BadPatch(f"{path} cannot be written: {above} is a file")
         if data is not None and path not in files and hidden:
             raise BadPatch(f"{path} is there already and is none of the files that may be edited")
     if not check:
