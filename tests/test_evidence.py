@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from route_agent.evidence import broken_environment, grade, judging, reachable, targets
+from route_agent.evidence import broken_environment, grade, reachable, targets
+from route_agent.judges import judging
 from route_agent.prompt import OUTPUT_CHARACTERS, OUTPUT_LINES, ends
 from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import (

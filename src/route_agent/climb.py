@@ -155,7 +155,9 @@ class Climb:
         self.on(Event(Step.CHECK, change.summary))
         about = (*self.touched, *change.paths)
         wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
-        found = self.prover.prove(change, self.baseline, wanted)
+        found = self.prover.prove(
+            change, self.baseline, wanted, task_class=self.decision.task_class, brief=self.brief
+        )
         found = replace(found, reasons=(*found.reasons, *odd))
         attempt = replace(attempt, evidence=found)
         if found.failure:

@@ -10,82 +10,25 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from route_agent.brief import words_found
 from route_agent.globs import any_match
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Outcome
+from route_agent.records.experiments import Experiment, Known, Trial
+from route_agent.records.findings import Weight
 from route_agent.records.grades import Failure, Grade
 from route_agent.records.runs import Evidence
-from route_agent.routing import FIXED_BY_CLASS, is_test_path
+from route_agent.routing import FIXED_BY_CLASS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from route_agent.records.change import Change
     from route_agent.records.grades import TaskClass
 
 NO_TESTS = "no tests were collected"
 _SHOWN = 5
 _TEST_MODULES = ("**/test_*", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
-
-# what decides how checks run, wherever it stands
-_RUNNERS = (
-    "**/conftest.py", "**/pytest.ini", "**/tox.ini", "**/setup.cfg", "**/noxfile.py", "**/Makefile",
-    "**/package.json", "**/sitecustomize.py", "**/*.pth", "**/ruff.toml", "**/.ruff.toml", "**/.flake8",
-    "**/mypy.ini", "**/.coveragerc", "**/jest.config.*", "**/.eslintrc*", "**/tsconfig.json",
-    "**/GNUmakefile", "**/*.mk", "**/justfile", "**/pytest.toml", "**/.pytest.*", "**/.mypy.ini",
-    "**/tox.toml", "**/.pre-commit-config.*",
-)  # fmt: skip
-
-# source code and prose, which tools are asked to look at; any other file that a command names (a list, a
-# schema, an expected output) is taken to be what it looks with
-_SUBJECTS = (
-    "*.py", "*.pyi", "*.js", "*.jsx", "*.mjs", "*.cjs", "*.ts", "*.tsx", "*.vue", "*.svelte", "*.go", "*.rs",
-    "*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.cs", "*.java", "*.kt", "*.swift", "*.rb", "*.php", "*.sh",
-    "*.sql", "*.html", "*.css", "*.scss", "*.md", "*.rst",
-)  # fmt: skip
-# what runs, or compares with, every file that it is given
-_USES_ALL = frozenset({
-    "pytest", "py.test", "nose", "unittest", "doctest", "mocha", "jest", "vitest", "ava", "tap", "rspec",
-    "phpunit", "bats", "behave", "robot", "playwright", "cypress", "diff", "cmp", "comm", "cc", "gcc",
-    "clang", "c++", "g++", "clang++", "rustc", "javac",
-})  # fmt: skip
-_PYTHONS = ("python", "pypy", "ipython")
-_SHELLS = ("sh", "bash", "dash", "ash", "ksh", "zsh", "fish")
-# interpreters: the option after which code stands instead of a script, and the options that take a value
-_INTERPRETERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    **dict.fromkeys(_SHELLS, (r"-[a-zA-Z]*c[a-zA-Z]*", ("-o", "+o", "-O", "+O", "--rcfile", "--init-file"))),
-    **dict.fromkeys(_PYTHONS, (r"-[bBdEhiIOPqRsSuvVx]*c.*", ("-W", "-X", "--check-hash-based-pycs"))),
-    "node": (
-        r"-[a-z]*[ep]|--eval.*|--print.*",
-        ("-r", "-C", "--require", "--import", "--loader", "--env-file"),
-    ),
-    "tsx": (r"-[ep]|--eval.*|--print.*", ("--tsconfig",)),
-    "ts-node": (r"-[a-z]*[ep]", ("-P", "-r", "--project")),
-    "ruby": (r"-[a-zA-Z]*e", ("-r", "-I", "-C", "-E")),
-    "php": (r"-r", ("-c", "-d")),
-}
-_MODULE = re.compile(r"-[bBdEhiIOPqRsSuvVx]*m(.*)")
-# what runs another program or script, the words that are no program after it, and its options without a value
-_LAUNCHERS = frozenset({
-    "env", "time", "nice", "ionice", "timeout", "nohup", "setsid", "stdbuf", "sudo", "doas", "xargs",
-    "xvfb-run", "exec", "command", "source", ".", "eval", "if", "then", "else", "elif", "while", "until",
-    "do", "!", "uv", "uvx", "poetry", "pdm", "hatch", "rye", "pipenv", "pipx", "pixi", "coverage", "npx",
-    "pnpm", "yarn", "npm", "bun", "bundle", "deno", "go", "java", "kotlin", "dotnet", "swift",
-})  # fmt: skip
-_NO_PROGRAM = re.compile(r"run|exec|dlx|x|--|\w+=.*|[0-9.]+[smhd]?")
-_PLAIN_FLAG = re.compile(
-    r"-[qvyiaE0]|--(quiet|verbose|yes|frozen|locked|isolated|offline|no-[a-z-]+|all-[a-z-]+|append|branch|active"
-    r"|foreground|preserve-status|login|allow-[a-z-]+|[a-z-]+=.*)"
-)
-# options whose value is a file that a tool works with; an option with an equals sign surely has a value
-_SET_BY_OPTION = re.compile(r"(?:--?[^=]+=|-[cfr])(.+)", re.DOTALL)
-_CONFIGURES = re.compile(
-    r"-[cfr]|--?exec|-execdir|--([a-z]+-)*(conf|config|configuration|rcfile|settings|file|makefile|justfile"
-    r"|require|import|loader|plugin|rules|ruleset|project|script|schema|preset|baseline)(-file|-path)?"
-)
 
 
 def broken_environment(baseline: CheckRun) -> str:
@@ -159,158 +102,104 @@ def mended(baseline: CheckRun, now: CheckRun) -> frozenset[str]:
     return frozenset(name for it in compared for name in it.better)
 
 
-def judging(change: Change, argvs: Iterable[tuple[str, ...]], tools_changed: bool) -> frozenset[str]:
-    """The files of a change that decide what the checks say.
-
-    Args:
-        change: start against the patched tree.
-        argvs: the checks' commands. What one runs or is configured by is a judge; source code that it is
-            only given to look at is not.
-        tools_changed: whether `pyproject.toml` configures its tools otherwise now.
-    """
-    deciding = [word for argv in argvs for word in _deciding(argv)]
-    found = {
-        file.path
-        for file in change.files
-        if any_match(file.path, _RUNNERS)
-        or any(_means(word, file.path) for word in deciding)
-        or (is_test_path(file.path) and not file.is_new)
-    }
-    return frozenset(found | ({"pyproject.toml"} if tools_changed else set()))
+@overload
+def grade(
+    baseline: CheckRun, now: CheckRun, wanted: frozenset[str], *, judges: frozenset[str] = frozenset()
+) -> Evidence: ...
 
 
-def _means(word: str, path: str) -> bool:
-    """Whether a word of a command names the file; how an absolute one begins is not known here."""
-    return posixpath.normpath(word) == path or (
-        word.startswith(("/", "$", "../")) and word.endswith(f"/{path}")
-    )
-
-
-def _deciding(argv: Sequence[str]) -> Iterator[str]:
-    """The words of a command that may name what decides about its result. In doubt a word is one of them."""
-    yield from _executed(argv)
-    for before, word in pairwise(("", *argv)):
-        if set_by := _SET_BY_OPTION.fullmatch(word):
-            yield set_by[1]
-        elif before == "-m":
-            yield from _module_files(word)
-        elif _CONFIGURES.fullmatch(before) or not any_match(word, _SUBJECTS) or is_test_path(word):
-            yield word
-
-
-def _executed(argv: Sequence[str]) -> Iterator[str]:
-    """The program of a command, its script, and what is run through them."""
-    if not argv:
-        return
-    head, rest = argv[0], argv[1:]
-    yield head
-    name = posixpath.basename(head).lower().rstrip("0123456789.") or head
-    if name in _USES_ALL:
-        yield from rest
-    elif name in _INTERPRETERS:
-        yield from _script(name, rest)
-    elif name in _LAUNCHERS:
-        for at in _programs(rest):
-            yield from _executed(rest[at:])
-
-
-def _script(name: str, words: Sequence[str]) -> Iterator[str]:
-    """What an interpreter runs: a file, a module and what that runs, or the commands of a shell's line."""
-    inline, valued = _INTERPRETERS[name]
-    is_line = is_value = False
-    for at, word in enumerate(words):
-        if is_value:
-            is_value = False
-        elif name in _PYTHONS and (module := _MODULE.fullmatch(word)):
-            called = [module[1]] if module[1] else []
-            called += words[at + 1 :]
-            yield from _module_files(called[0]) if called else ()
-            yield from _executed(called)
-            return
-        elif word in valued:
-            is_value = True
-        elif re.fullmatch(inline, word):
-            if name not in _SHELLS:
-                return
-            is_line = True
-        elif is_line:
-            yield from _of_line(word)
-            yield from words[at + 1 :] if "$" in word else ()
-            return
-        elif not word.startswith(("-", "+")):
-            yield f"{word}/__main__.py"
-            yield from _executed(words[at:])
-            return
-
-
-def _module_files(module: str) -> tuple[str, str]:
-    path = module.replace(".", "/")
-    return f"{path}.py", f"{path}/__main__.py"
-
-
-def _of_line(line: str) -> Iterator[str]:
-    """What the commands of a shell's line run; quotes hide nothing."""
-    for command in re.split(r"[;&|()<>`{}\n]+", line):
-        if words := re.findall(r"[^\s\"']+", command):
-            yield from _deciding(("env", *words))
-
-
-def _programs(words: Sequence[str]) -> Iterator[int]:
-    """Where the program stands that a launcher runs; the word after an unknown option may be its value."""
-    unsure = False
-    for at, word in enumerate(words):
-        if word.startswith("-") and word != "--":
-            unsure = unsure or not _PLAIN_FLAG.fullmatch(word)
-        elif not _NO_PROGRAM.fullmatch(word):
-            yield at
-            if not unsure:
-                return
-            unsure = False
+@overload
+def grade(
+    baseline: CheckRun,
+    now: CheckRun,
+    wanted: frozenset[str],
+    *,
+    judges: frozenset[str] = frozenset(),
+    task_class: TaskClass = "other",
+    known: Known,
+) -> Evidence | Experiment: ...
 
 
 def grade(
-    baseline: CheckRun, now: CheckRun, wanted: frozenset[str], *, judges: frozenset[str] = frozenset()
-) -> Evidence:
+    baseline: CheckRun,
+    now: CheckRun,
+    wanted: frozenset[str],
+    *,
+    judges: frozenset[str] = frozenset(),
+    task_class: TaskClass = "other",
+    known: Known | None = None,
+) -> Evidence | Experiment:
     """Compare the patched tree's results with those at start.
 
     Args:
         baseline: the checks at start.
         now: the same checks on the patched tree.
         wanted: the ids of `targets`.
-        judges: files of start that decide what the checks say and that the patch changes: test files, their
-            helpers, configuration. What turns green under them proves nothing.
+        judges: files that decide what the checks say and that the patch changes: test files, their helpers,
+            configuration. What turns green under them counts only if start's own versions say so too.
+        task_class: what the task asks for; only classes that keep behaviour are graded by mutants.
+        known: what was found so far; without it nothing is tried and the two runs alone decide.
 
     Returns:
-        Evidence with its grade, or with the failure class that speaks against the patch.
+        Evidence with its grade, or with the failure class that speaks against the patch; or the experiment
+        whose outcome must be known first.
     """
-    pre_existing: list[str] = []
-    regressions: list[str] = []
-    vanished: list[str] = []
-    flips: list[str] = []
-    for result in now.results:
-        before = baseline.named(result.name)
-        if before is None:
-            regressions += [f"{result.name} is new and red"] if not result.passed else []
-            continue
-        compared = _compare(before, result)
-        regressions += compared.worse
-        vanished += compared.vanished
-        pre_existing += compared.same
-        flips += compared.better
-    counted = sorted(set(flips) & wanted) or _test_flips(now, flips)
-    unmet = sorted(wanted - set(flips) - set(vanished))
-    if regressions:
-        return _against(now, Failure.REGRESSION, regressions, pre_existing)
-    if vanished:
-        reasons = [f"{name} was red at start and no longer runs" for name in sorted(vanished)]
-        return _against(now, Failure.TAMPERED, reasons, pre_existing)
-    if unmet:
+    facts = known or Known()
+    seen = _Seen.of(baseline, now)
+    if known and seen.red_tests and facts.alone is None:
+        return Experiment(Trial.ALONE, frozenset(seen.red_tests))
+    flaky = sorted(seen.red_tests & _green_ids(facts.alone))
+    convicting = [str(it) for it in facts.findings if it.weight is Weight.CONVICTS]
+    if regressions := seen.regressions_without(flaky, judges if known else frozenset()):
+        return _against(now, Failure.REGRESSION, regressions, seen, facts)
+    if convicting:
+        return _against(now, Failure.TAMPERED, convicting, seen, facts)
+    if seen.vanished:
+        reasons = [f"{name} was red at start and no longer runs" for name in sorted(seen.vanished)]
+        return _against(now, Failure.TAMPERED, reasons, seen, facts)
+    if unmet := sorted(wanted - set(seen.better)):
         reasons = [f"{name} was red at start and still is" for name in unmet]
-        return _against(now, Failure.STILL_FAILING, reasons, [it for it in pre_existing if it not in unmet])
-    if doubtful := _judged(counted, judges):
+        return _against(now, Failure.STILL_FAILING, reasons, seen, facts, unmet)
+    counted = sorted(set(seen.better) & wanted) or _test_flips(now, seen.better)
+    if judges and known and facts.restored is None and _has_tests(now):
+        return Experiment(Trial.RESTORED)
+    if facts.restored is not None:
+        told_by_start = set(_Seen.of(baseline, facts.restored).better)
+        if only_by_patch := [name for name in counted if name not in told_by_start]:
+            reasons = [
+                f"{name} is green only with the patch's own version of the tests" for name in only_by_patch
+            ]
+            return _against(now, Failure.TAMPERED, reasons, seen, facts)
+    elif doubtful := _judged(counted, judges):
         reasons = [f"the patch changes {judge}, which decides what {name} says" for name, judge in doubtful]
-        return _against(now, Failure.TAMPERED, reasons, pre_existing)
-    return _for(now, counted, pre_existing)
+        return _against(now, Failure.TAMPERED, reasons, seen, facts)
+    if _wants_mutants(task_class, facts, counted) and known and facts.mutants is None:
+        return Experiment(Trial.MUTANTS)
+    return _for(baseline, now, counted, seen, tuple(flaky), facts, task_class)
+
+
+KEEPS_BEHAVIOUR: frozenset[TaskClass] = frozenset({"refactor", "rename"})
+LEAST_MUTANTS = 3
+
+
+def _has_tests(run: CheckRun) -> bool:
+    return any(
+        result.kind is CheckKind.TEST and result.outcome is not Outcome.NOT_RUN for result in run.results
+    )
+
+
+def _wants_mutants(task_class: TaskClass, known: Known, flips: list[str]) -> bool:
+    """Whether mutants would tell something: how much green tests are worth where the task keeps behaviour.
+
+    Elsewhere they prove nothing about the task: what was green at start is as green without the patch.
+    """
+    lowered = any(it.weight is Weight.LOWERS for it in known.findings)
+    covered = known.lines is not None and known.lines.is_full
+    return task_class in KEEPS_BEHAVIOUR and covered and not flips and not lowered
+
+
+def _green_ids(run: CheckRun | None) -> set[str]:
+    return {f"{it.name}::{test}" for it in run.results for test in it.green} if run else set()
 
 
 def _judged(flips: list[str], judges: frozenset[str]) -> list[tuple[str, str]]:
@@ -318,33 +207,87 @@ def _judged(flips: list[str], judges: frozenset[str]) -> list[tuple[str, str]]:
     about_all = sorted(path for path in judges if not any_match(path, _TEST_MODULES))
     told = []
     for name in flips:
-        own = name.partition("::")[2].partition("::")[0]
-        if own in judges or about_all:
-            told.append((name, own if own in judges else about_all[0]))
+        own = _among(_file(name), judges)
+        if own or about_all:
+            told.append((name, own or about_all[0]))
     return told
 
 
 @dataclass(frozen=True, slots=True)
-class _Compared:
-    """One check before and after: what got worse, in words; what is as red, gone, or turned green, as ids."""
+class _Seen:
+    """All checks before and after: what got worse, in words; what is as red or turned green, as ids."""
 
-    worse: tuple[str, ...] = ()
+    regressions: tuple[tuple[str, str], ...] = ()  # the id, or empty, and the words
     same: tuple[str, ...] = ()
     vanished: tuple[str, ...] = ()
     better: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()  # green at start, and not there any more
+
+    @classmethod
+    def of(cls, baseline: CheckRun, now: CheckRun) -> _Seen:
+        compared = []
+        for result in now.results:
+            if before := baseline.named(result.name):
+                compared.append(_compare(before, result))
+            elif not result.passed:
+                compared.append(_Compared((("", f"{result.name} is new and red"),)))
+        return cls(
+            tuple(it for each in compared for it in each.worse),
+            tuple(it for each in compared for it in each.same),
+            tuple(it for each in compared for it in each.vanished),
+            tuple(it for each in compared for it in each.better),
+            tuple(it for each in compared for it in each.gone),
+        )
+
+    @property
+    def red_tests(self) -> frozenset[str]:
+        """The tests that turned red, as ids."""
+        return frozenset(name for name, _ in self.regressions if name)
+
+    def regressions_without(self, flaky: Iterable[str], rewritten: frozenset[str]) -> list[str]:
+        """What got worse, in words, apart from flaky tests and what went out of an edited test file.
+
+        Whether such a test may go is for the findings to say, and for start's own tests.
+        """
+        spared = set(flaky)
+        worse = [words for name, words in self.regressions if not name or name not in spared]
+        gone = [name for name in self.gone if not _among(_file(name), rewritten)]
+        return worse + [f"{name.partition('::')[2]} green at start, no longer runs" for name in gone]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One check before and after."""
+
+    worse: tuple[tuple[str, str], ...] = ()
+    same: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    better: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+def _file(identity: str) -> str:
+    """The file of `check::path::test`."""
+    return identity.partition("::")[2].partition("::")[0]
+
+
+def _among(file: str, paths: frozenset[str]) -> str:
+    """The path that a test's file means, or nothing; runners name files from a root of their own."""
+    meant = (path for path in sorted(paths) if path == file or path.endswith(f"/{file}"))
+    return next(meant, "") if file else ""
 
 
 def _compare(before: CheckResult, now: CheckResult) -> _Compared:
     if now.outcome is Outcome.NOT_RUN:
         if before.outcome is Outcome.NOT_RUN:
             return _Compared()
-        return _Compared((f"{now.name} ran at start and cannot run now: {now.reason}",))
+        return _Compared((("", f"{now.name} ran at start and cannot run now: {now.reason}"),))
     if before.tests is not None and now.tests is None:
-        return _Compared((f"{now.name} told its tests at start and tells none now",))
+        return _Compared((("", f"{now.name} told its tests at start and tells none now"),))
     if before.tests is not None and now.tests is not None:
         return _compare_tests(before, now)
     if before.passed and not now.passed:
-        return _Compared((f"{now.name} passed at start, fails now: {now.reason}",))
+        return _Compared((("", f"{now.name} passed at start, fails now: {now.reason}"),))
     if before.outcome is Outcome.FAILED:
         identity = (f"{now.name}::exit",)
         return _Compared(better=identity) if now.passed else _Compared(same=identity)
@@ -352,52 +295,130 @@ def _compare(before: CheckResult, now: CheckResult) -> _Compared:
 
 
 def _compare_tests(before: CheckResult, now: CheckResult) -> _Compared:
-    worse = [f"{test} green at start, red now" for test in sorted(before.green & now.red)]
-    worse += [f"{test} green at start, no longer runs" for test in sorted(before.green - now.green - now.red)]
-    worse += [f"{test} is new and red" for test in sorted(now.red - before.green - before.red)]
-    # a timeout or a session that never ended hides what would have been red
-    unexplained = now.outcome is Outcome.FAILED and (not now.red or now.exit_code in (None, 0))
-    if not worse and (unexplained or (before.passed and not now.passed)):
-        worse = [f"{now.name} fails now: {now.reason}"]
-
     def named(tests: frozenset[str]) -> tuple[str, ...]:
         return tuple(f"{now.name}::{test}" for test in sorted(tests))
 
+    worse = [
+        (f"{now.name}::{test}", f"{test} green at start, red now") for test in sorted(before.green & now.red)
+    ]
+    new = sorted(now.red - before.green - before.red)
+    worse += [(f"{now.name}::{test}", f"{test} is new and red") for test in new]
+    # a timeout or a session that never ended hides what would have been red
+    unexplained = now.outcome is Outcome.FAILED and (not now.red or now.exit_code in (None, 0))
+    gone = before.green - now.green - now.red
+    if not worse and not gone and (unexplained or (before.passed and not now.passed)):
+        worse = [("", f"{now.name} fails now: {now.reason}")]
     return _Compared(
         worse=tuple(worse),
         same=named(before.red & now.red),
         vanished=named(before.red - now.red - now.green),
         better=named(before.red & now.green),
+        gone=named(before.green - now.green - now.red),
     )
 
 
-def _against(now: CheckRun, failure: Failure, reasons: list[str], pre_existing: list[str]) -> Evidence:
+def _against(
+    now: CheckRun, failure: Failure, reasons: list[str], seen: _Seen, known: Known, blamed: Iterable[str] = ()
+) -> Evidence:
     more = len(reasons) - _SHOWN
     shown = (*reasons[:_SHOWN], *((f"and {more} more",) if more > 0 else ()))
-    return Evidence(now, Grade.NONE, failure, shown, tuple(pre_existing))
+    old = tuple(name for name in seen.same if name not in set(blamed))
+    return Evidence(now, Grade.NONE, failure, shown, old, known=known)
 
 
-def _test_flips(now: CheckRun, flips: list[str]) -> list[str]:
+def _test_flips(now: CheckRun, flips: Iterable[str]) -> list[str]:
     """Red-to-green counts for tests of any name; of other checks only where the task was about them."""
     tests = {result.name for result in now.results if result.kind is CheckKind.TEST}
     return [name for name in flips if name.partition("::")[0] in tests]
 
 
-def _for(now: CheckRun, flips: list[str], pre_existing: list[str]) -> Evidence:
+def _for(
+    baseline: CheckRun,
+    now: CheckRun,
+    flips: list[str],
+    seen: _Seen,
+    flaky: tuple[str, ...],
+    known: Known,
+    task_class: TaskClass,
+) -> Evidence:
+    found, reason = _reached(now, flips, known, task_class)
+    reasons = [reason]
+    for cap, why in _caps(baseline, seen, flaky, known):
+        if found.rank > cap.rank:
+            found = cap
+            reasons.append(f"no more than {cap.value}: {why}")
+    return Evidence(now, found, None, tuple(reasons), seen.same, flaky, known)
+
+
+def _reached(now: CheckRun, flips: list[str], known: Known, task_class: TaskClass) -> tuple[Grade, str]:
+    """The highest grade that the results allow, and why."""
     passed = [result for result in now.results if result.passed]
     tested = [
         result
         for result in now.results
         if result.kind is CheckKind.TEST and (result.green or (result.passed and result.tests is None))
     ]
-    found, reason = Grade.NONE, "no check passed"
     if flips:
-        found, reason = Grade.DISCRIMINATING, f"{', '.join(flips[:_SHOWN])} red at start, green now"
-    elif tested:
-        count = sum(len(result.green) for result in tested)
-        counted = f"{count} tests" if count else "tests"
-        found = Grade.RAN
-        reason = f"{counted} passed and nothing turned red; whether they execute the change is unknown"
-    elif passed:
-        found, reason = Grade.STATIC, "no test ran: only static checks passed"
-    return Evidence(now, found, None, (reason,), tuple(pre_existing))
+        return Grade.DISCRIMINATING, f"{', '.join(flips[:_SHOWN])} red at start, green now"
+    if tested:
+        return _of_tests(tested, known, task_class)
+    if passed:
+        return Grade.STATIC, "no test ran: only static checks passed"
+    return Grade.NONE, "no check passed"
+
+
+def _of_tests(tested: list[CheckResult], known: Known, task_class: TaskClass) -> tuple[Grade, str]:
+    count = sum(len(result.green) for result in tested)
+    counted = f"{count} tests" if count else "tests"
+    lines = known.lines
+    if lines is None or not (lines.changed or lines.unmeasured):
+        return (
+            Grade.RAN,
+            f"{counted} passed and nothing turned red; whether they execute the change is unknown",
+        )
+    if not lines.is_full:
+        where = ", ".join(
+            [f"{path}:{line}" for path, line in lines.missing[:_SHOWN]] or lines.unmeasured[:_SHOWN]
+        )
+        told = "not executed" if lines.missing else "not measured"
+        return Grade.RAN, f"{counted} passed and nothing turned red; of the change {told}: {where}"
+    covered = f"{counted} passed and executed all {len(lines.changed)} changed statements"
+    mutants = known.mutants
+    if task_class in KEEPS_BEHAVIOUR and mutants and mutants.made >= LEAST_MUTANTS and not mutants.survivors:
+        return Grade.DISCRIMINATING, f"{covered}; all {mutants.made} mutants of them were noticed"
+    if mutants and mutants.survivors:
+        path, line, operator = mutants.survivors[0]
+        told = f"{len(mutants.survivors)} of {mutants.made} mutants unnoticed"
+        covered += f"; {told}, one at {path}:{line} ({operator})"
+    return Grade.COVERED, covered
+
+
+# the source says after the patch what it said before
+_NOTHING_DONE = frozenset({"comment-only", "source-unchanged"})
+# what does no harm where start's own tests and configuration are green on the patched source
+_TOLD_BY_START = frozenset({"check-config", "expectation-changed", "fixture-changed", "test-data-changed"})
+
+
+def _caps(
+    baseline: CheckRun, seen: _Seen, flaky: tuple[str, ...], known: Known
+) -> Iterator[tuple[Grade, str]]:
+    """What keeps the grade down, each with the highest grade that it leaves."""
+    if flaky:
+        yield Grade.RAN, f"{flaky[0]} is flaky: red in the whole run, green by itself"
+    hidden = _Seen.of(baseline, known.restored).red_tests if known.restored else frozenset[str]()
+    for finding in known.findings:
+        if finding.rule in _NOTHING_DONE and finding.weight is Weight.LOWERS:
+            yield Grade.STATIC, str(finding)
+        elif finding.weight is Weight.LOWERS and not (
+            finding.rule in _TOLD_BY_START and known.restored and not hidden
+        ):
+            yield Grade.RAN, str(finding)
+        elif finding.rule == "special-cased":
+            yield Grade.COVERED, str(finding)
+    if seen.gone:
+        yield Grade.RAN, f"{seen.gone[0]} was green at start and no longer runs"
+    if hidden:
+        yield (
+            Grade.RAN,
+            f"{min(hidden)} of start fails against the patched source, and the patch changed the tests",
+        )

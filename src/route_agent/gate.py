@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from route_agent import decide, risk, routing
+from route_agent import brief, decide, risk, routing
 from route_agent.errors import RepositoryState
+from route_agent.evidence import targets
 from route_agent.proof import Prover
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Grade, Verdict
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from route_agent.records.risk import Decision, Risk
     from route_agent.records.runs import Evidence
     from route_agent.repo.repository import Repository
+
+
+WORKING_TREE = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,23 @@ def judge(
     required: IsolationLevel,
     on: Listener,
     policy: str = "",
+    task: str = "",
+    least: Grade = Grade.NONE,
 ) -> Judgement:
-    """Judge the commits from the merge base of `base` and `head` up to `head`.
+    """Judge the change from the merge base of `base` and `head` up to `head`.
 
     Args:
+        head: a commit, or `WORKING_TREE` for HEAD with all uncommitted work.
         required: the least isolation for code that may not be one's own.
         policy: a file or preset instead of the policy at the base.
+        task: what the change is for, in a person's words; tells its class and which red tests it should mend.
+        least: the grade below which the change is not proved.
 
     Raises:
         RouteError: no such commits, a broken policy, or checks that cannot run here.
     """
     began = time.monotonic()
-    head_commit = repository.commit(head)
+    head_commit = repository.commit("HEAD" if head == WORKING_TREE else head)
     base_commit = _merge_base(repository, repository.commit(base), head_commit)
     named, trusted, notices = decide.policy_in_force(
         repository, base_commit, policy, config, committed=head_commit
@@ -73,10 +82,12 @@ def judge(
     walls = best_walls(repository.root, required)
     with slot(repository) as mine:
         trees = mine.trees
-        change = trees.change(trees.tree_of(base_commit), trees.tree_of(head_commit))
-        facts = risk.Facts(brief=_messages(repository, base_commit, head_commit), change=change)
-        assessed = risk.assess(facts, named.policy)
-        decision = routing.route(assessed, named, "other")
+        head_tree = trees.snapshot().tree if head == WORKING_TREE else trees.tree_of(head_commit)
+        change = trees.change(trees.tree_of(base_commit), head_tree)
+        said = task or _messages(repository, base_commit, head_commit)
+        assessed = risk.assess(risk.Facts(brief=said, change=change), named.policy)
+        task_class = brief.task_class(task) if task else "other"
+        decision = routing.route(assessed, named, task_class)
         baseline = evidence = None
         verdict, reason = Verdict.ACCEPTED, "nothing was changed"
         if change.files:
@@ -89,10 +100,14 @@ def judge(
             )
             on(Event(Step.BASELINE, base_commit[:10]))
             baseline = prover.baseline(change.old_tree)
-            on(Event(Step.CHECK, head_commit[:10]))
-            evidence = prover.prove(change, baseline, frozenset())
-            verdict = Verdict.NOT_PROVED if evidence.failure else Verdict.ACCEPTED
+            on(Event(Step.CHECK, "the working tree" if head == WORKING_TREE else head_commit[:10]))
+            wanted = targets(baseline, task_class, task, change.paths) if task else frozenset[str]()
+            evidence = prover.prove(change, baseline, wanted, task_class=task_class, brief=said)
+            enough = not evidence.failure and evidence.grade.reaches(least)
+            verdict = Verdict.ACCEPTED if enough else Verdict.NOT_PROVED
             reason = "; ".join(evidence.reasons)
+            if not enough and not evidence.failure:
+                reason = f"graded {evidence.grade.value}, {least.value} is asked for: {reason}"
             if tests := [file.path for file in change.files if is_test_path(file.path) and not file.is_new]:
                 notices = (*notices, f"the change edits what judges it: {', '.join(tests[:3])}")
             if not evidence.failure and evidence.grade is Grade.NONE:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from route_agent import yamlfile
 from route_agent.errors import PolicyError
@@ -114,6 +114,7 @@ class CheckSpec(Strict):
     """One command that judges a tree. `run` is an argument list and never a shell line.
 
     `network`, `expose` and `env` ask for more than a check gets; they count only after `route-agent trust`.
+    `coverage` is a file that the check itself writes, in the form of LCOV or Cobertura.
     """
 
     name: Name
@@ -124,6 +125,17 @@ class CheckSpec(Strict):
     network: Literal["off", "host"] = "off"
     expose: tuple[str, ...] = ()
     env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
+    coverage: str = ""
+
+    @field_validator("coverage")
+    @classmethod
+    def _stays_in_the_tree(cls, path: str) -> str:
+        parts = path.split("/")
+        if path and (not path.isprintable() or {"", ".", "..", ".git"} & set(parts)):
+            raise ValueError(
+                "write a path below the folder at the top of the tree, such as coverage/lcov.info"
+            )
+        return path
 
     @property
     def exposures(self) -> tuple[str, ...]:

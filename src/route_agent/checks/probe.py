@@ -109,7 +109,11 @@ class Probe:
 
 
 def install(
-    place: Place, names: Iterable[str], measured: Iterable[str] = (), root: Path | None = None
+    place: Place,
+    names: Iterable[str],
+    measured: Iterable[str] = (),
+    root: Path | None = None,
+    python: Path | None = None,
 ) -> Probe:
     """Put a copy of the plugin into the folder of tools.
 
@@ -118,11 +122,15 @@ def install(
         names: the tree's own packages.
         measured: Python files, relative to the tree, of which executed lines are to be told.
         root: where commands find the tree; without it, where it is.
+        python: the interpreter of the project, whose own coverage.py may have a tracer that fits it.
     """
     place.tools.mkdir(parents=True, exist_ok=True)
     place.results.mkdir(parents=True, exist_ok=True)
     probe = Probe(
-        f"probe_{secrets.token_hex(8)}", place, secrets.token_hex(16), frozenset(filter(_can_be_told, measured))
+        f"probe_{secrets.token_hex(8)}",
+        place,
+        secrets.token_hex(16),
+        frozenset(name for name in measured if name.isprintable()),  # JSON tells text, and NUL parts settings
     )
     plugin, settings = probe.files
     shutil.copyfile(_SOURCE, plugin)
@@ -135,27 +143,29 @@ def install(
     }
     settings.write_text(json.dumps(contents), encoding="utf-8")
     if probe.measured:
-        _install_lines(probe, root or place.tree)
+        _install_lines(probe, root or place.tree, python)
     return probe
 
 
-def _can_be_told(path: str) -> bool:
-    """JSON between processes is text; a name that is none is left unmeasured."""
-    return "\0" not in path and path.isprintable()
-
-
-def _install_lines(probe: Probe, root: Path) -> None:
+def _install_lines(probe: Probe, root: Path, python: Path | None) -> None:
     folder = probe.place.tools / probe.name
     folder.mkdir()
     shutil.copyfile(_LINES, folder / "sitecustomize.py")
-    ours = find_spec("coverage")
-    for place in (ours.submodule_search_locations or ()) if ours else ():
-        for compiled in Path(place).glob("tracer.*.so"):
-            shutil.copyfile(compiled, folder / compiled.name)
+    for compiled in _compiled_tracers(python):
+        shutil.copyfile(compiled, folder / compiled.name)
     settings = [f"{probe.name}_lines", f"{probe.place.results}{os.sep}{probe.token}-"]
     for name in sorted(probe.measured):
         settings += [str(root.resolve() / name), name]
-    (folder / "settings").write_text("\0".join(settings), encoding="utf-8")
+    (folder / "settings").write_text("\0".join(settings), encoding="utf-8", errors="surrogateescape")
+
+
+def _compiled_tracers(python: Path | None) -> Iterator[Path]:
+    """Coverage.py's, for Pythons of several versions; ours come last, over others of the same name."""
+    if python:
+        yield from python.parent.parent.glob("lib/python3*/site-packages/coverage/tracer.*.so")
+    ours = find_spec("coverage")
+    for folder in (ours.submodule_search_locations or ()) if ours else ():
+        yield from Path(folder).glob("tracer.*.so")
 
 
 def read(probe: Probe) -> Told:
@@ -169,6 +179,7 @@ def read(probe: Probe) -> Told:
             distributed |= fact.get("distributed") is True
             accounted |= "modules" in fact and not is_main
             _take(fact, told, is_main=is_main)
+            _take_lines(fact, told, probe.measured)
     told.unaccounted = distributed and not accounted
     return told
 
@@ -180,7 +191,6 @@ def _take(fact: dict[str, Any], told: Told, *, is_main: bool) -> None:
         told.tests[test] = max(known, outcome, key=_RANK.__getitem__)
     if is_main and isinstance(fact.get("ended"), int):
         told.statuses.append(fact["ended"])
-    _take_lines(fact, told)
     modules = fact.get("modules")
     for name, value in modules.items() if isinstance(modules, dict) else ():
         match value:
@@ -188,13 +198,15 @@ def _take(fact: dict[str, Any], told: Told, *, is_main: bool) -> None:
                 told.modules.add((name, Module(Path(path), digest)))
 
 
-def _take_lines(fact: dict[str, Any], told: Told) -> None:
+def _take_lines(fact: dict[str, Any], told: Told, known: frozenset[str]) -> None:
     measured, files, test = fact.get("measured"), fact.get("lines"), fact.get("during")
-    told.measured.update(it for it in measured if isinstance(it, str)) if isinstance(measured, list) else None
+    if isinstance(measured, list):
+        told.measured.update(it for it in measured if isinstance(it, str) and it in known)
     if isinstance(files, dict) and isinstance(test, str | None):
         for name, lines in files.items():
-            known = told.lines.setdefault(test, {}).setdefault(name, set())
-            known.update(it for it in lines if type(it) is int and 0 < it < _MAX_LINE)
+            if name in known and isinstance(lines, list):
+                mine = told.lines.setdefault(test, {}).setdefault(name, set())
+                mine.update(it for it in lines if type(it) is int and 0 < it < _MAX_LINE)
 
 
 def _results(folder: Path, token: str) -> list[Path]:

@@ -35,8 +35,10 @@ _claimed: list[str] = []
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Two cannot trace at once: give way before pytest-cov begins."""
     lines = _lines()
-    if lines is not None and not _claimed and _has_own_coverage(early_config.known_args_namespace):
-        lines.give_way()
+    if lines is not None and not _claimed:
+        if _has_own_coverage(early_config.known_args_namespace):
+            lines.give_way()
+        lines.renew()
     yield
 
 
@@ -155,8 +157,7 @@ class _Teller:
         if self.own:
             self.tell_own()
             return
-        if not self.lines.is_foreign:
-            self.lines.renew()
+        self.lines.renew()
         if not self.lines.is_foreign:
             self.tell(None)
             self.recorder.tell(measured=sorted(self.lines.files.values()))

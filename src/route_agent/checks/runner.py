@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from route_agent.checks import canary, probe
+from route_agent.checks import canary, coverage_files, probe
 from route_agent.checks.judge import judge, not_run
 from route_agent.checks.probe import Told
+from route_agent.covering import language
 from route_agent.globs import any_match
-from route_agent.records.checks import CheckKind, CheckRun
+from route_agent.records.checks import CheckKind, CheckRun, Outcome
 from route_agent.sandbox.environment import clean_environment, resolve
 from route_agent.sandbox.place import NOTHING, Exposure
 from route_agent.sandbox.roots import python_of
@@ -45,6 +46,7 @@ def run_checks(
     tree_id: str,
     changed_paths: Sequence[str] | None = None,
     trusted_exposures: frozenset[str] = frozenset(),
+    measure: frozenset[str] = frozenset(),
     on_finished: Callable[[CheckResult], None] = lambda result: None,
 ) -> CheckRun:
     """Run the checks that concern the change; results come in the order of `specs`.
@@ -56,6 +58,7 @@ def run_checks(
         tree_id: the tree's git object id, for the record.
         changed_paths: where given, a check whose `when` matches none of them is left out.
         trusted_exposures: names of the checks that get the exposures they ask for.
+        measure: files, relative to the tree, of which the results tell the executed lines.
         on_finished: told each result as it comes, in the calling thread.
 
     Raises:
@@ -64,8 +67,11 @@ def run_checks(
     began = time.monotonic()
     chosen = [spec for spec in specs if concerns(spec, changed_paths)]
     results: dict[str, CheckResult] = {}
+    measured = {
+        path: content for path in sorted(measure) if (content := coverage_files.read(place.tree, path))
+    }
     with _pool() as (pool, stop):
-        bench = _Bench(place, walls, canary.own_packages(place.tree), trusted_exposures, stop)
+        bench = _Bench(place, walls, canary.own_packages(place.tree), trusted_exposures, stop, measured)
         problem, footings = _try_ground(chosen, bench, pool) if chosen else ("", {})
         if problem:
             running: list[Future[CheckResult]] = []
@@ -137,6 +143,7 @@ class _Bench:
     packages: Mapping[str, Path]
     trusted: frozenset[str]
     stop: threading.Event
+    measured: Mapping[str, bytes]
 
     def ground(self) -> canary.Ground:
         """Where the canary looks: exactly where the checks run, without any exposure."""
@@ -176,17 +183,45 @@ class _Bench:
         return replace(result, reason=f"{result.reason} (not in force: {asked}; see route-agent trust)")
 
     def _probed(self, spec: CheckSpec, python_path: tuple[Path, ...]) -> CheckResult:
-        plugin = probe.install(self.place, self.packages)
+        root = self.walls.root(self.place)
+        of_python = [path for path, source in self.measured.items() if language(path, source) == "py"]
+        plugin = probe.install(self.place, self.packages, of_python, root, self.python(spec)[0])
+        is_clear = bool(spec.coverage and self.measured) and coverage_files.remove(
+            self.place.tree, spec.coverage
+        )
         try:
-            finished = self._run(spec, (self.place.tools, *python_path), plugin.name)
-            told = probe.read(plugin)
+            with coverage_files.v8_folder(self.place.results, plugin.token) as v8:
+                node = {"NODE_V8_COVERAGE": str(v8)} if len(of_python) < len(self.measured) else {}
+                finished = self._run(spec, (*plugin.python_path, *python_path), plugin.name, node)
+                told = probe.read(plugin)
+                result = judge(spec, finished, told, canary.contradiction(told, self.packages, self.ground()))
+                left = self._left_behind(v8, spec.coverage if is_clear else "") if result.passed else []
         finally:
             plugin.remove()
-        return judge(spec, finished, told, canary.contradiction(told, self.packages, self.ground()))
+        if result.outcome is Outcome.NOT_RUN or not self.measured:
+            return result
+        found = [told.executed(passed=result.passed), *left]
+        lines = {path: frozenset().union(*(it.get(path, ()) for it in found)) for it in found for path in it}
+        return replace(result, lines=lines or None)
 
-    def _run(self, spec: CheckSpec, python_path: tuple[Path, ...], plugin: str = "") -> Finished:
+    def _left_behind(self, v8: Path, coverage: str) -> list[coverage_files.Lines]:
+        """What a green check's own files tell of executed lines."""
+        root = self.walls.root(self.place)
+        found = [coverage_files.v8_lines(v8, root, self.measured)]
+        if coverage and (content := coverage_files.read(self.place.tree, coverage)):
+            roots = (root, self.place.project, self.place.tree)
+            found.append(coverage_files.executed_lines(content, coverage, roots, self.measured))
+        return found
+
+    def _run(
+        self,
+        spec: CheckSpec,
+        python_path: tuple[Path, ...],
+        plugin: str = "",
+        more: Mapping[str, str] | None = None,
+    ) -> Finished:
         exposure = self.exposure(spec)
-        env = clean_environment(self.place, exposure.env)
+        env = {**clean_environment(self.place, exposure.env), **(more or {})}
         if python_path:
             own = [env["PYTHONPATH"]] if "PYTHONPATH" in env else []
             env["PYTHONPATH"] = os.pathsep.join([*map(str, python_path), *own])

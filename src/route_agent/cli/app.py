@@ -240,6 +240,23 @@ def shell_init(
 
 
 @app.command()
+def verify(
+    base: Annotated[str, typer.Option("--base", metavar="REF", help="What the change starts from.")] = "HEAD",
+    task: Annotated[str, typer.Option("--task", metavar="TEXT", help="What the change is for.")] = "",
+    least: Annotated[
+        str, typer.Option("--least", metavar="GRADE", help="Fail below this grade: static, ran, covered …")
+    ] = "none",
+    policy: PolicyOption = "",
+    as_json: Json = False,
+    directory: Directory = Path(),
+) -> None:
+    """Grade your own change, committed or not: what do the checks prove? No model is called."""
+    from route_agent.cli.gate import verify as body
+
+    body(directory, base, task, least, policy, as_json=as_json)
+
+
+@app.command()
 def gate(
     base: Annotated[str, typer.Option("--base", metavar="REF", help="What the change is compared with.")],
     policy: PolicyOption = "",

@@ -8,21 +8,42 @@ from typing import TYPE_CHECKING
 from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.progress import shown
 from route_agent.config import load_config, required_isolation
-from route_agent.gate import judge
+from route_agent.errors import UsageError
+from route_agent.gate import WORKING_TREE, judge
+from route_agent.records.grades import Grade
 from route_agent.repo.repository import Repository
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def gate(directory: Path, base: str, head: str, policy: str, *, as_json: bool) -> None:
-    """Judge `base`..`head` and exit with the verdict's code."""
+def gate(
+    directory: Path,
+    base: str,
+    head: str,
+    policy: str,
+    *,
+    as_json: bool,
+    task: str = "",
+    least: Grade = Grade.NONE,
+) -> None:
+    """Judge `base`..`head`, or up to the working tree, and exit with the verdict's code."""
     with plain_errors(as_json=as_json):
         config = load_config()
         required = required_isolation(config)
         repository = Repository.open(directory)
         with shown(quiet=as_json) as on:
-            judged = judge(repository, config, base, head, required=required, on=on, policy=policy)
+            judged = judge(
+                repository,
+                config,
+                base,
+                head,
+                required=required,
+                on=on,
+                policy=policy,
+                task=task,
+                least=least,
+            )
         if as_json:
             from route_agent.report.json import gate_object
 
@@ -32,3 +53,13 @@ def gate(directory: Path, base: str, head: str, policy: str, *, as_json: bool) -
 
             print_lines(render_gate(judged))
         sys.exit(judged.verdict.exit_code)
+
+
+def verify(directory: Path, base: str, task: str, least: str, policy: str, *, as_json: bool) -> None:
+    """Grade the working tree against `base`."""
+    with plain_errors(as_json=as_json):
+        if least not in [grade.value for grade in Grade]:
+            raise UsageError(
+                f"--least {least!r} is no grade", hint=f"one of {', '.join(grade.value for grade in Grade)}"
+            )
+    gate(directory, base, WORKING_TREE, policy, as_json=as_json, task=task, least=Grade(least))

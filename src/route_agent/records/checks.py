@@ -54,8 +54,8 @@ class CheckResult:
         output: the first and last bytes of what it printed, cleaned of control characters.
         tests: outcome by test id where the runner tells them, else None. Values: passed, failed, skipped.
         seconds: wall time.
-        lines: by path, relative to the tree, the lines that green tests executed; a file that is not named was
-            not measured. None: nothing was.
+        lines: by path, relative to the tree, the lines that green tests executed; a file that is not named
+            was not measured. None: nothing was.
     """
 
     name: str

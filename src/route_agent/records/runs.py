@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from route_agent.records.change import Change
 from route_agent.records.checks import CheckRun, Isolation
+from route_agent.records.experiments import Known
 from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.records.lanes import Call
 from route_agent.records.risk import Decision, Risk
@@ -41,13 +42,22 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the checks proved about one patched tree."""
+    """What the checks proved about one patched tree.
+
+    Attributes:
+        reasons: why the grade is what it is, or what speaks against the patch.
+        pre_existing: ids that were red at start and still are, which the patch is not blamed for.
+        flaky: ids that were red in the whole run and green by themselves.
+        known: what was found in the change and by experiments.
+    """
 
     checks: CheckRun
     grade: Grade
     failure: Failure | None = None
     reasons: tuple[str, ...] = ()
     pre_existing: tuple[str, ...] = ()
+    flaky: tuple[str, ...] = ()
+    known: Known = field(default_factory=Known)
 
     @property
     def failing(self) -> frozenset[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from route_agent.records.experiments import Known
+
 if TYPE_CHECKING:
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckRun
     from route_agent.records.lanes import Call
     from route_agent.records.risk import Decision, Risk
-    from route_agent.records.runs import Attempt, Cost, Run
+    from route_agent.records.runs import Attempt, Cost, Evidence, Run
 
 SCHEMA = 1
 
@@ -110,7 +112,36 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "seconds": round(attempt.seconds, 3),
         "pre_existing": list(evidence.pre_existing) if evidence else [],
         "checks": _checks(evidence.checks) if evidence else [],
+        **_evidence(evidence),
         "calls": [_call(call) for call in attempt.calls],
+    }
+
+
+def _evidence(evidence: Evidence | None) -> dict[str, Any]:
+    """What was found beside the checks' own results."""
+    known = evidence.known if evidence else Known()
+    lines, mutants = known.lines, known.mutants
+    return {
+        "flaky": list(evidence.flaky) if evidence else [],
+        "findings": [
+            {"rule": it.rule, "path": it.path, "line": it.line, "what": it.what, "weight": it.weight.value}
+            for it in known.findings
+        ],
+        "coverage": {
+            "changed": len(lines.changed),
+            "executed": len(lines.executed),
+            "missing": [f"{path}:{line}" for path, line in lines.missing],
+            "unmeasured": list(lines.unmeasured),
+        }
+        if lines
+        else None,
+        "mutants": {
+            "made": mutants.made,
+            "noticed": mutants.killed,
+            "survivors": [f"{path}:{line} {operator}" for path, line, operator in mutants.survivors],
+        }
+        if mutants
+        else None,
     }
 
 
@@ -161,6 +192,7 @@ def gate_object(judged: Judgement) -> dict[str, Any]:
         "failure": judged.evidence.failure.value if judged.evidence and judged.evidence.failure else None,
         "baseline": _checks(judged.baseline) if judged.baseline else [],
         "checks": _checks(judged.evidence.checks) if judged.evidence else [],
+        **_evidence(judged.evidence),
         "latency_seconds": round(judged.seconds, 3),
         "isolation": {"level": judged.isolation.level.value, "detail": judged.isolation.detail},
         "notices": list(judged.notices),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from route_agent.records.checks import IsolationLevel, Outcome
+from route_agent.records.findings import Weight
 from route_agent.records.grades import Grade
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckResult, CheckRun
     from route_agent.records.risk import Decision, Risk, Signal
-    from route_agent.records.runs import Attempt, Cost, Run
+    from route_agent.records.runs import Attempt, Cost, Evidence, Run
 
 Lines = list[tuple[str, str]]
 
 REPLAYED = "recorded replies, no model was called"
+
+MAX_FINDINGS = 8
 
 
 def money(micro_usd: int | None) -> str:
@@ -109,6 +112,17 @@ def _check_words(result: CheckResult) -> str:
     return f"{result.name} {words[result.outcome]}"
 
 
+def _noticed(evidence: Evidence) -> Iterator[str]:
+    """What was found in the change, the weightiest first, and which tests are flaky."""
+    order = list(Weight)
+    findings = sorted(evidence.known.findings, key=lambda it: order.index(it.weight))
+    yield from (f"{it.weight.value:8} {it}" for it in findings[:MAX_FINDINGS])
+    if len(findings) > MAX_FINDINGS:
+        yield f"… and {len(findings) - MAX_FINDINGS} more findings; --json has them all"
+    if evidence.flaky:
+        yield f"flaky    red in the whole run, green by themselves: {', '.join(evidence.flaky[:5])}"
+
+
 def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
     patch = attempt.change.summary if attempt.change else "no patch"
     model = attempt.model or attempt.provider
@@ -128,6 +142,8 @@ def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
         yield f"     {attempt.summary}", "dim"
     if attempt.evidence:
         yield f"     {summary(attempt.evidence.checks)}", ""
+        for line in _noticed(attempt.evidence):
+            yield f"     {line}", "yellow"
     if attempt.failure:
         first, *more = attempt.reason.split("\n")
         yield f"     → {attempt.failure.value}: {first}", "red"
@@ -223,6 +239,7 @@ def render_gate(judged: Judgement) -> Lines:
             told.append(
                 (f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}", "yellow")
             )
+        told += [(f"          {line}", "yellow") for line in _noticed(judged.evidence)]
     grade = judged.evidence.grade.value if judged.evidence else "none"
     style = "bold red" if judged.verdict.exit_code else "bold green"
     ending = (
