@@ -134,3 +134,26 @@ def test_a_page_that_shows_a_diff_is_not_taken_apart() -> None:
 
 def test_a_path_above_the_fence_of_its_diff_names_no_second_file() -> None:
     assert landed(f"src/other.py\n```diff\n{DIFF}```\n", a_py=A) == {"a.py": b"x = 1\ny = 3\n"}
+
+
+BLOCK = "<<<<<<< SEARCH\nx = 1\n=======\nx = 2\n>>>>>>> REPLACE\n"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f'<file path="a.py">\n{BLOCK}</file>\n',
+        f'<edit file="a.py">\n```\n{BLOCK}```\n</edit>\n',
+        "a.py\n" + BLOCK.replace("<", "&lt;").replace(">", "&gt;"),
+        '<file path="a.py">\nx = 2\ny = 2\n</file>\n',
+        '<file path="a.py">\n```python\nx = 2\ny = 2\n```\n</file>\n',
+        "<pre>--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n-x = 1\n+x = 2\n y = 2\n</pre>\n",
+    ],
+    ids=["tag", "tag and fence", "escaped markers", "whole in a tag", "whole in fence and tag", "pre"],
+)
+def test_tags_around_an_edit_name_its_file_and_are_not_part_of_it(reply: str) -> None:
+    assert landed(reply, a_py=A) == {"a.py": b"x = 2\ny = 2\n"}
+
+
+def test_a_tag_that_is_never_closed_is_a_reply_that_was_cut_off() -> None:
+    assert "cut off" in refused('<file path="a.py">\nx = 2\ny =', a_py=A)

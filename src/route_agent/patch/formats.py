@@ -341,6 +341,12 @@ def _path_above(lines: list[str], position: int) -> str:
     return ""
 
 
+# a tag that names a file, as in: <file path="src/a.py">
+_FILE_TAG = re.compile(
+    r"""^\s*<\w{1,20}\s(?:[^<>]{0,200}\s)?(?:path|file|name|filename)=["']([^"'<>]{1,300})["'][^<>]{0,200}>\s*$"""
+)
+_TAG_BEFORE = re.compile(r"^\s*<(?:pre|code|patch|diff)>(?=--- |diff --git |\*\*\* Begin)")
+
 # files that have a name without a dot in it
 _PLAIN_NAMES = frozenset(
     {
@@ -360,7 +366,8 @@ _PLAIN_NAMES = frozenset(
 def _as_path(line: str) -> str:
     """The path that a line consists of, with the decoration that models put around one; else empty."""
     fence = re.match(r"^\s*(?:```|~~~)\s*\w*[ :]+(\S+)\s*$", line)
-    name = fence[1] if fence else line.strip().strip("`*#").strip()
+    tag = _FILE_TAG.match(line)
+    name = fence[1] if fence else tag[1] if tag else line.strip().strip("`*#").strip()
     name = (
         re.sub(r"^(?:file(?:name|path)?|path)\s*:\s*", "", name, flags=re.IGNORECASE).strip().strip("`'\"*:")
     )
@@ -556,12 +563,33 @@ def _closing_fence(lines: list[str], start: int) -> int:
     return -1
 
 
+def tagged_files(lines: list[str]) -> Iterator[Spanned]:
+    """Whole files between a tag that names them and its end, without a fence."""
+    position = 0
+    while position < len(lines):
+        tag = _FILE_TAG.match(lines[position])
+        name = _as_path(lines[position]) if tag else ""
+        if not name:
+            position += 1
+            continue
+        end = f"</{lines[position].strip()[1:].split()[0]}>"
+        close = next((at for at in range(position + 1, len(lines)) if lines[at].strip() == end), -1)
+        if close < 0:
+            raise BadPatch(f"{name}: {end} is missing; was the reply cut off?")
+        body = lines[position + 1 : close]
+        if any(line.strip() for line in body) and not any(_FENCE.match(line) for line in body):
+            content = "".join(f"{line}\n" for line in body)
+            yield Edit(name, content=content, overwrite=True), position, close + 1
+        position = close + 1
+
+
 FORMATS: tuple[Callable[[list[str]], Iterator[Spanned]], ...] = (
     begin_patch,
     search_replace,
     unified,
     json_edits,
     whole_files,
+    tagged_files,
 )
 
 
@@ -574,7 +602,8 @@ def read_reply(reply: str) -> tuple[Edit, ...]:
     if len(reply) > MAX_REPLY_CHARACTERS:
         raise BadPatch(f"the reply is longer than {MAX_REPLY_CHARACTERS:,} characters")
     lines = [line.removesuffix("\r") for line in reply.removeprefix("\ufeff").split("\n")]
-    for text in (lines, _dedented(lines)):
+    lines = [_TAG_BEFORE.sub("", line) for line in lines]
+    for text in (lines, _dedented(lines), _escaped_markers(lines)):
         if text and (edits := _read(text)):
             _refuse_excess(edits)
             return edits
@@ -592,7 +621,9 @@ def _read(lines: list[str]) -> tuple[Edit, ...]:
         if found and recognise is json_edits:
             continue
         read = list(recognise(rest))
-        if recognise is whole_files and found:  # blocks of files that are edited anyway only show them
+        if (
+            recognise in (whole_files, tagged_files) and found
+        ):  # blocks of files that are edited anyway only show them
             edited = {edit.path for edit, _, _ in found}
             read = [it for it in read if it[0].path not in edited and _is_whole(it, found)]
         for _, start, end in read:
@@ -603,6 +634,16 @@ def _read(lines: list[str]) -> tuple[Edit, ...]:
             if _ORPHAN.match(line):
                 raise BadPatch(f"line {number} of the reply is part of a patch and of no file: {line[:80]!r}")
     return tuple(edit for edit, _, _ in sorted(found, key=lambda it: it[1]))
+
+
+def _escaped_markers(lines: list[str]) -> list[str]:
+    """The lines of a reply that was escaped as a whole, its own markers too; nothing where it was not."""
+    if not any(line.lstrip().startswith(_ESCAPED_MARKERS) for line in lines):
+        return []
+    return [html.unescape(line) for line in lines]
+
+
+_ESCAPED_MARKERS = ("&lt;&lt;&lt;&lt;&lt;", "&lt;file ", "&lt;edit ")
 
 
 def _is_whole(block: Spanned, found: list[Spanned]) -> bool:
