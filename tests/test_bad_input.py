@@ -673,6 +673,7 @@ def test_a_user_who_is_in_no_list_and_has_no_home_is_served_as_well(pit: Sandpit
 
     assert done.returncode == 0, done.stderr
     assert "accepted at discriminating" in done.stdout
+    assert "isolation: namespaces" in done.stdout
 
 
 @pytest.mark.parametrize(

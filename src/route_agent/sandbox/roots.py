@@ -135,8 +135,8 @@ def _prefix(folder: Path) -> Path | None:
 
 def _is_personal(path: Path) -> bool:
     home = home_folder()
-    if home is None:
-        return False
+    if home is None:  # whose it is cannot be told: nothing as wide as / or /home is shown
+        return len(path.parts) <= 2
     return home.is_relative_to(path) or path in {home / name for name in _PERSONAL}
 
 
