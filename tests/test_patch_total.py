@@ -99,6 +99,7 @@ def test_a_reply_cut_at_any_point_is_edits_or_a_refusal(reply: str) -> None:
 @example('{"path": "m.py", "search": "\\ud800", "replace": "\\udfff"}')
 @example("--- a/m.py\n+++ b/" + "deep/" * 10_000 + "m.py\n@@\n-import os\n+import sys\n")
 @example("--- a/m.py\n+++ b/m.py\n@@\n-" + "import os" * 10_000 + "\n+import sys\n")
+@example("--- /dev/null\n+++ b/" + "\udcad" * 4_000 + "\n@@ -0,0 +1 @@\n+x\n")
 @example('--- "a/\\777\\303"\n+++ "b/\\400"\n@@\n-a\n+b\n')
 def test_any_text_is_edits_or_a_refusal(reply: str) -> None:
     total(reply)

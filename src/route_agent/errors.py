@@ -6,6 +6,12 @@ The numbers are the program's interface; `docs/exit-codes.md` says what each mea
 
 from __future__ import annotations
 
+MAX_REFUSAL = 8_000  # characters: a refusal goes into the next request and into reports
+
+
+def _bounded(what: str) -> str:
+    return what if len(what) <= MAX_REFUSAL else f"{what[:MAX_REFUSAL]} …"
+
 
 class RouteError(Exception):
     """Printed as one line, with its hint, and never with a traceback.
@@ -69,9 +75,12 @@ class ProviderError(RouteError):
 
 
 class HostilePatch(RouteError):
-    """A patch tried to leave its bounds. Nothing of it was applied."""
+    """A patch tried to leave its bounds. Nothing of it was applied. Its words are bounded."""
 
     exit_code = 4
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(_bounded(what), hint=hint)
 
 
 class LimitReached(RouteError):
@@ -104,9 +113,6 @@ class DeliveryRefused(RouteError):
     exit_code = 6
 
 
-MAX_REFUSAL = 8_000  # characters
-
-
 class BadPatch(Exception):
     """A reply that holds no patch, or a patch of which an edit has no home. The next attempt answers it.
 
@@ -115,4 +121,4 @@ class BadPatch(Exception):
     """
 
     def __init__(self, what: str) -> None:
-        super().__init__(what if len(what) <= MAX_REFUSAL else f"{what[:MAX_REFUSAL]} …")
+        super().__init__(_bounded(what))
