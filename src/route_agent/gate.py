@@ -103,19 +103,25 @@ def judge(
             on(Event(Step.CHECK, "the working tree" if head == WORKING_TREE else head_commit[:10]))
             wanted = targets(baseline, task_class, task, change.paths) if task else frozenset[str]()
             evidence = prover.prove(change, baseline, wanted, task_class=task_class, brief=said)
-            enough = not evidence.failure and evidence.grade.reaches(least)
-            verdict = Verdict.ACCEPTED if enough else Verdict.NOT_PROVED
-            reason = "; ".join(evidence.reasons)
-            if not enough and not evidence.failure:
-                reason = f"graded {evidence.grade.value}, {least.value} is asked for: {reason}"
+            verdict, reason = _verdict(evidence, least)
             if tests := [file.path for file in change.files if is_test_path(file.path) and not file.is_new]:
                 notices = (*notices, f"the change edits what judges it: {', '.join(tests[:3])}")
-            if not evidence.failure and evidence.grade is Grade.NONE:
-                reason = f"nothing got worse, and nothing was proved: {reason}"
     return Judgement(
         change, assessed, decision, verdict, reason, walls.isolation, time.monotonic() - began, notices,
         baseline, evidence,
     )  # fmt: skip
+
+
+def _verdict(evidence: Evidence, least: Grade) -> tuple[Verdict, str]:
+    """Whether what was proved is enough, and why."""
+    reason = "; ".join(evidence.reasons)
+    if evidence.failure:
+        return Verdict.NOT_PROVED, reason
+    if not evidence.grade.reaches(least):
+        return Verdict.NOT_PROVED, f"graded {evidence.grade.value}, {least.value} is asked for: {reason}"
+    if evidence.grade is Grade.NONE:
+        return Verdict.ACCEPTED, f"nothing got worse, and nothing was proved: {reason}"
+    return Verdict.ACCEPTED, reason
 
 
 def _merge_base(repository: Repository, base: str, head: str) -> str:
