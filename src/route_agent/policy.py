@@ -26,6 +26,7 @@ MAX_USD = 1_000_000_000  # in micro-dollars it must fit the ledger's whole numbe
 
 FIXER = "fixer"
 RECORDED = "recorded"
+VERIFIER = "verifier"
 
 
 Condition = Literal[
@@ -51,6 +52,8 @@ ESCALATION_WORDS: Mapping[Failure, EscalationWord] = {
     Failure.TAMPERED: "failed_tests",
     Failure.STALLED: "failed_tests",
     Failure.WEAK: "weak_evidence",
+    Failure.DOUBTFUL: "low_confidence_summary",
+    Failure.DISPUTED: "verifier_rejected",
 }
 
 Argv = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -93,6 +96,7 @@ class Routing(Strict):
     strong_min_score: Annotated[int, Field(ge=1)] = 7
     always_strong_if: tuple[Condition, ...] = ()
     escalate_on: tuple[EscalationWord, ...] = ()
+    confidence_threshold: Annotated[float, Field(ge=0, le=1)] = 0.65
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Routing:
@@ -161,6 +165,25 @@ class PathRules(Strict):
         return "; ".join(part for part in (allowed, denied) if part)
 
 
+class ReproduceRules(Strict):
+    """For which classes of task a test for the brief is written before any patch is seen, and by whom."""
+
+    when: tuple[TaskClass, ...] = ("bug", "feature")
+    lane: Name = VERIFIER
+    attempts: Annotated[int, Field(ge=1, le=5)] = 2
+
+
+class VerifyRules(Strict):
+    """When a second model reads a patch that met its bar, and how often it is shown a known-bad one.
+
+    `when_weak`: below `discriminating`. `canary_rate` is the share of reviews (0 to 1) that bring one along.
+    """
+
+    lane: Name = VERIFIER
+    critique: Literal["always", "when_weak", "never"] = "when_weak"
+    canary_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
+
+
 class Limits(Strict):
     """Money in dollars, durations in seconds. `per_day_usd` counts from midnight UTC."""
 
@@ -184,6 +207,8 @@ class Policy(Strict):
     checks: tuple[CheckSpec, ...] = ()
     accept: dict[str, dict[Literal["default"] | TaskClass, Grade]]
     paths: PathRules = PathRules()
+    reproduce: ReproduceRules = ReproduceRules()
+    verify: VerifyRules = VerifyRules()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
@@ -256,7 +281,7 @@ def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str,
     has its always-strong conditions, a signal with other points still has its paths.
     """
     merged = defaults | given
-    for section in ("routing", "paths", "limits"):
+    for section in ("routing", "paths", "reproduce", "verify", "limits"):
         if isinstance(part := given.get(section), dict):
             merged[section] = defaults.get(section, {}) | part
     if isinstance(signals := given.get("signals"), dict):

@@ -21,6 +21,8 @@ class Failure(StrEnum):
     STILL_FAILING = "still_failing"
     TAMPERED = "tampered"
     WEAK = "weak"
+    DOUBTFUL = "doubtful"
+    DISPUTED = "disputed"
     STALLED = "stalled"
     RAISED = "raised"
     LIMIT = "limit"

@@ -10,6 +10,8 @@ from route_agent.records.checks import CheckRun, Isolation
 from route_agent.records.experiments import Known
 from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.records.lanes import Call
+from route_agent.records.reproductions import Reproduction
+from route_agent.records.reviews import Review
 from route_agent.records.risk import Decision, Risk
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ class Attempt:
     """One lane's try: what it proposed, what became of it, what it cost.
 
     `repairs` is how many of its replies came after a patch of its own was refused; a request that was only
-    made again is a call and no repair.
+    made again is a call and no repair. `calls` are the lane's own; what its reviews cost stands with them.
+    `confidence` is computed (0 to 1) and None where no grade was reached; `confidence_reasons` say from what.
     """
 
     lane: str
@@ -90,6 +93,9 @@ class Attempt:
     seconds: float = 0.0
     patch: str = ""
     repairs: int = 0
+    reviews: tuple[Review, ...] = ()
+    confidence: float | None = None
+    confidence_reasons: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> bool:
@@ -134,6 +140,7 @@ class Run:
     replayed: bool = False
     forced_lane: bool = False
     notices: tuple[str, ...] = ()
+    reproduction: Reproduction | None = None
 
     @property
     def exit_code(self) -> int:
