@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from route_agent import places, trust
-from route_agent.cli.doctor import Item, collect, doctor, isolation_cure, missing_program, price_known
+from route_agent.cli.doctor import Item, collect, doctor, isolation_cure, price_known
 from route_agent.config import load_config
 from route_agent.policy import POLICY_PATH
+from route_agent.sandbox.programs import missing_program
 
 KEY = "sk-of-nobody-0123456789"
 CHECKS = "checks:\n  - {name: lint, kind: lint, run: [lint-it]}\n"

@@ -15,15 +15,16 @@ from route_agent import risk as risks
 from route_agent import routing, trust, yamlfile
 from route_agent.errors import EnvironmentBroken, PolicyError, UsageError
 from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, parse_policy, presets
+from route_agent.records.checks import CheckKind
 from route_agent.repo.repository import Repository
 from route_agent.repo.scratch import Slot, slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from route_agent.config import Config
-    from route_agent.policy import Policy
+    from route_agent.policy import CheckSpec, Policy
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.risk import Decision, Risk
@@ -186,16 +187,39 @@ def _with_discovered(
             f"no checks: neither a policy nor the project's own files at {base[:10]} name any. $0 spent",
             hint="route-agent init, then add your test command to .route-agent/policy.yaml",
         )
-    update: dict[str, object] = {"checks": found.checks}
+    checks, left_out = _installed(found.checks, repository.root)
+    update: dict[str, object] = {"checks": checks}
     if found.fixers and not own_models:
         fixer = LaneSpec(provider=FIXER, run=found.fixers)
         update["models"] = {FIXER: (fixer,), **policy.models}
         routing_with_fixer = policy.routing.model_copy(update={"ladder": (FIXER, *policy.routing.ladder)})
         update["routing"] = routing_with_fixer
-    names = ", ".join(check.name for check in found.checks)
+    names = ", ".join(check.name for check in checks)
     return policy.model_copy(update=update), [
-        f"checks found in the project: {names} (route-agent init keeps them)"
+        f"checks found in the project: {names} (route-agent init keeps them)",
+        *left_out,
     ]
+
+
+def _installed(checks: Sequence[CheckSpec], root: Path) -> tuple[tuple[CheckSpec, ...], list[str]]:
+    """The found checks without linters, formatters and the like that are not installed, and a word on each.
+
+    A policy that names such a check must have it; what was merely found is no reason to judge nothing. A
+    missing test runner is: without tests hardly anything is proved.
+    """
+    import os
+
+    from route_agent.sandbox.programs import missing_program
+
+    told = {
+        check.name: why
+        for check in checks
+        if check.kind is not CheckKind.TEST and (why := missing_program(check.run, root, os.environ))
+    }
+    kept = tuple(check for check in checks if check.name not in told)
+    if not kept:
+        return tuple(checks), []
+    return kept, [f"{name} is left out: {why}" for name, why in told.items()]
 
 
 def facts(ground: Opened, brief: str, baseline: CheckRun | None) -> risks.Facts:

@@ -28,6 +28,7 @@ from route_agent.errors import ConfigError, EnvironmentBroken, PolicyError, Rout
 from route_agent.policy import POLICY_PATH, CheckSpec, LaneSpec, Policy, parse_policy, presets
 from route_agent.records.checks import IsolationLevel
 from route_agent.repo.repository import Repository
+from route_agent.sandbox.programs import missing_program
 
 if TYPE_CHECKING:
     from datetime import date
@@ -325,39 +326,6 @@ def _check(check: CheckSpec, root: Path, environment: Mapping[str, str]) -> Item
     if missing := missing_program(check.run, root, environment):
         return Item(name, "warn" if check.when else "bad", missing, "install it in .venv or on the PATH")
     return Item(name, "ok", " ".join(check.run))
-
-
-def missing_program(run: tuple[str, ...], root: Path, environment: Mapping[str, str]) -> str:
-    """Why a command cannot be started in this checkout, or nothing."""
-    searched = os.pathsep.join(map(str, _search_path(root, environment)))
-    program = shutil.which(str(root / run[0]) if "/" in run[0] else run[0], path=searched)
-    if program is None:
-        return f"{run[0]} is not in .venv/bin and not on the PATH"
-    if re.fullmatch(r"python[0-9.]*", Path(run[0]).name) and len(run) > 2 and run[1] == "-m":
-        module = run[2].partition(".")[0]
-        if not _has_module(Path(program), module, root):
-            return f"{program} has no module {module}"
-    return ""
-
-
-def _search_path(root: Path, environment: Mapping[str, str]) -> list[Path]:
-    """As for a check: the project's own folders of dependencies first, and nothing else of the checkout."""
-    own = [root / ".venv" / "bin", root / "venv" / "bin", root / "node_modules" / ".bin"]
-    given = [Path(entry) for entry in environment.get("PATH", os.defpath).split(os.pathsep)]
-    return own + [entry for entry in given if entry.is_absolute() and not entry.is_relative_to(root)]
-
-
-def _has_module(python: Path, module: str, root: Path) -> bool:
-    if module in sys.stdlib_module_names or (root / module).is_dir() or (root / f"{module}.py").is_file():
-        return True
-    if python.is_relative_to(root):  # a repository may bring its own python: look, do not run
-        folders = python.parent.parent.glob("lib/python*/site-packages")
-        if any((folder / name).exists() for folder in folders for name in (module, f"{module}.py")):
-            return True
-        settings = _bytes(python.parent.parent / "pyvenv.cfg") or b""
-        return re.search(rb"include-system-site-packages\s*=\s*true", settings) is not None
-    code = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]) is not None)"
-    return _output([str(python), "-c", code, module]).strip() == "True"
 
 
 # --- isolation ---------------------------------------------------------------------------------------------
