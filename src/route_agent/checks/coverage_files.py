@@ -8,10 +8,8 @@ only where the whole check is green.
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import shutil
-import stat
 from array import array
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 # entities are refused below, before any is expanded; nothing external is ever loaded by it
 from xml.parsers import expat
 
-from route_agent.checks.probe import MAX_BYTES, read_regular
+from route_agent.checks.probe import read_regular
 from route_agent.covering import language
 from route_agent.lexical import continued_lines, spans
 
@@ -33,54 +31,6 @@ MAX_V8_FILES = 5000
 _SYNTAX = frozenset("{}()[];,")
 
 Lines = dict[str, frozenset[int]]
-
-
-# --- files below a tree that nobody may be trusted to keep in order ---
-
-
-@contextmanager
-def _parent(tree: Path, relative: str) -> Iterator[tuple[int, str] | None]:
-    """The folder of a file, reached without following any link below the tree, and the file's name."""
-    *folders, name = relative.split("/")
-    held: list[int] = []
-    try:
-        with suppress(OSError):
-            held.append(os.open(tree, os.O_RDONLY | os.O_DIRECTORY))
-            for folder in folders:
-                held.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held[-1]))
-        yield (held[-1], name) if len(held) == len(folders) + 1 else None
-    finally:
-        for descriptor in held:
-            os.close(descriptor)
-
-
-def remove(tree: Path, relative: str) -> bool:
-    """Take a file away, so that what stands there later is new; whether nothing stands there now."""
-    with _parent(tree, relative) as found:
-        if found is None:
-            return not os.path.lexists(tree / relative)
-        try:
-            os.unlink(found[1], dir_fd=found[0])
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        return True
-
-
-def read(tree: Path, relative: str) -> bytes | None:
-    """A regular file of up to 64 MiB; None for all else."""
-    with _parent(tree, relative) as found:
-        if found is None:
-            return None
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        try:
-            descriptor = os.open(found[1], flags, dir_fd=found[0])
-        except OSError:
-            return None
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        return file.read(MAX_BYTES) if stat.S_ISREG(about.st_mode) and about.st_size <= MAX_BYTES else None
 
 
 # --- LCOV and Cobertura ---

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from route_agent.records.checks import CheckResult, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from route_agent.checks.junit import Report
     from route_agent.checks.probe import Told
     from route_agent.policy import CheckSpec
     from route_agent.sandbox.process import Finished
@@ -28,7 +29,9 @@ _PYTEST_MARKS = ("ERROR: ", "E   ", "INTERNALERROR> ")
 _PROBE_MISSING = re.compile(r'Error importing plugin "probe_[0-9a-f]+"')
 
 
-def judge(spec: CheckSpec, finished: Finished, told: Told, contradiction: str = "") -> CheckResult:
+def judge(
+    spec: CheckSpec, finished: Finished, told: Told, contradiction: str = "", report: Report | None = None
+) -> CheckResult:
     """One check's result.
 
     Args:
@@ -36,7 +39,11 @@ def judge(spec: CheckSpec, finished: Finished, told: Told, contradiction: str = 
         finished: how its command ended.
         told: what its pytest sessions told; nothing where there were none.
         contradiction: why it judged other code than the tree's, or empty.
+        report: what its own files tell of single tests, where it is to write some. What pytest tells itself
+            goes before.
     """
+    written = None if told.sessions else report
+    tests = told.tests if told.sessions else (written.tests or None) if written else None
     if not finished.started:
         outcome, reason = Outcome.NOT_RUN, finished.reason
     elif contradiction:
@@ -46,9 +53,14 @@ def judge(spec: CheckSpec, finished: Finished, told: Told, contradiction: str = 
     elif why := _could_not_run(spec.run, finished, told):
         outcome, reason = Outcome.NOT_RUN, why
     elif finished.exit_code:
-        outcome, reason = Outcome.FAILED, _red(told) or _exit(finished)
-    elif why := _is_no_pass(spec.run, told):
+        outcome, reason = Outcome.FAILED, _red(tests) or _exit(finished) + _untold(written)
+    elif why := _red(tests) or _is_no_pass(spec.run, told):
         outcome, reason = Outcome.FAILED, f"exit code 0 but {why}"
+    elif written and not tests:
+        outcome, reason = (
+            Outcome.NOT_RUN,
+            f"exit code 0 but {written.problem}" if written.problem else NO_TESTS,
+        )
     elif told.unaccounted:
         outcome, reason = Outcome.NOT_RUN, "no proof of which code was tested: no worker told its imports"
     else:
@@ -61,7 +73,9 @@ def judge(spec: CheckSpec, finished: Finished, told: Told, contradiction: str = 
         exit_code=finished.exit_code,
         seconds=finished.seconds,
         output=finished.output,
-        tests=told.tests if told.sessions else None,
+        tests=tests,
+        flaky=tuple(sorted(written.flaky)) if written else (),
+        raised=told.raised,
     )
 
 
@@ -107,8 +121,6 @@ def _never_began(argv: Sequence[str], finished: Finished) -> str:
 
 
 def _is_no_pass(argv: Sequence[str], told: Told) -> str:
-    if red := _red(told):
-        return red
     if not told.ended:
         return "the test session did not end"
     if not told.sessions and is_pytest(argv):
@@ -116,8 +128,15 @@ def _is_no_pass(argv: Sequence[str], told: Told) -> str:
     return ""
 
 
-def _red(told: Told) -> str:
-    red = sorted(test for test, outcome in told.tests.items() if outcome == "failed")
+def _untold(report: Report | None) -> str:
+    """What is odd about a red check of which the files tell nothing red."""
+    if report is None:
+        return ""
+    return f" ({report.problem})" if report.problem else " (its own results tell of nothing red)"
+
+
+def _red(tests: Mapping[str, str] | None) -> str:
+    red = sorted(test for test, outcome in (tests or {}).items() if outcome == "failed")
     if not red:
         return ""
     more = f" and {len(red) - SHOWN_TESTS} more" if len(red) > SHOWN_TESTS else ""

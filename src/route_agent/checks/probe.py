@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from route_agent.records.checks import Raised
 from route_agent.sandbox.environment import DEPENDENCY_DIRS
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Told:
         sessions: how many began; 0 where pytest did not run, or ran without the probe.
         statuses: pytest's own exit status of each session that ended.
         tests: outcome by node id.
+        raised: what made a test red, by node id.
         modules: what was imported, by name; several where processes differ.
         unaccounted: a session ran its tests in other processes, and none of them told what it imported.
         measured: the files of which every executed line was told.
@@ -53,6 +55,7 @@ class Told:
     sessions: int = 0
     statuses: list[int] = field(default_factory=list)
     tests: dict[str, str] = field(default_factory=dict)
+    raised: dict[str, Raised] = field(default_factory=dict)
     modules: set[tuple[str, Module]] = field(default_factory=set)
     unaccounted: bool = False
     measured: set[str] = field(default_factory=set)
@@ -103,7 +106,10 @@ class Probe:
     def remove(self) -> None:
         """Take the plugin and its results away again."""
         for path in (*self.files, *_results(self.place.results, self.token)):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():  # a check may have made one of such a name
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
         if self.measured:
             shutil.rmtree(self.place.tools / self.name, ignore_errors=True)
 
@@ -189,6 +195,9 @@ def _take(fact: dict[str, Any], told: Told, *, is_main: bool) -> None:
     if isinstance(test, str) and outcome in _RANK:
         known = told.tests.get(test, outcome)
         told.tests[test] = max(known, outcome, key=_RANK.__getitem__)
+        match fact.get("raised"):
+            case [str(when), str(kind), bool(asserted), str(path)] if test not in told.raised:
+                told.raised[test] = Raised(when, kind, asserted, path)
     if is_main and isinstance(fact.get("ended"), int):
         told.statuses.append(fact["ended"])
     modules = fact.get("modules")
@@ -230,5 +239,9 @@ def read_regular(path: Path) -> bytes | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(MAX_BYTES) if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+        return file.read(MAX_BYTES)

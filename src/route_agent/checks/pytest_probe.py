@@ -88,15 +88,26 @@ class _Recorder:
             self.file.write(json.dumps(fact) + "\n")
             self.file.flush()
 
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, None]:
+        done = yield
+        if call.excinfo is not None:
+            # what stands in a report travels with it from a worker
+            done.get_result().route_agent_raised = _raised(call.when, call.excinfo)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome = report.outcome
         ended = report.when == "call" or outcome in ("failed", "skipped")
         if self.role == "main" and ended and outcome in ("passed", "failed", "skipped"):
-            self.tell(test=report.nodeid, outcome=outcome)
+            raised = getattr(report, "route_agent_raised", None) if outcome == "failed" else None
+            self.tell(test=report.nodeid, outcome=outcome, raised=raised)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if self.role == "main" and report.failed:
-            self.tell(test=report.nodeid or "collection", outcome="failed")
+            raised = ["collect", "", False, ""]
+            self.tell(test=report.nodeid or "collection", outcome="failed", raised=raised)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -188,6 +199,15 @@ class _Teller:
                 found[name] = sorted(data.lines(path) or ())
         self.recorder.tell(during=None, lines=found)
         self.recorder.tell(measured=sorted(found))
+
+
+def _raised(when: str, error: pytest.ExceptionInfo[BaseException]) -> list[object]:
+    """When it was raised, its class, whether it is an assertion, and the file of its last line."""
+    last = error.tb
+    while last.tb_next is not None:
+        last = last.tb_next
+    asserted = issubclass(error.type, (AssertionError, pytest.fail.Exception))
+    return [when, error.type.__name__, asserted, last.tb_frame.f_code.co_filename]
 
 
 def _beneath(forms: tuple[str, ...], folders: list[str]) -> bool:

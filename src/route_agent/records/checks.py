@@ -46,6 +46,23 @@ class Isolation:
 
 
 @dataclass(frozen=True, slots=True)
+class Raised:
+    """What made a test red, where its runner tells.
+
+    Attributes:
+        when: `collect`, `setup`, `call` or `teardown`.
+        kind: the exception's class, such as `KeyError`.
+        is_assertion: the test's own word that something is not as it should be.
+        path: the file in which it was raised, as the runner names it.
+    """
+
+    when: str
+    kind: str
+    is_assertion: bool = False
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """One check's end.
 
@@ -56,6 +73,10 @@ class CheckResult:
         seconds: wall time.
         lines: by path, relative to the tree, the lines that green tests executed; a file that is not named
             was not measured. None: nothing was.
+        flaky: what was red here and green when it was run again by itself on the same tree: ids of tests, or
+            `exit` where the check tells none. It proves nothing in either way.
+        cancelled: it was not run to its end, because a cheaper check had failed; `reason` says which.
+        raised: by the id of a red test, what made it so; only of tests whose runner tells.
     """
 
     name: str
@@ -67,6 +88,9 @@ class CheckResult:
     output: str = ""
     tests: dict[str, str] | None = field(default=None)
     lines: dict[str, frozenset[int]] | None = None
+    flaky: tuple[str, ...] = ()
+    cancelled: bool = False
+    raised: dict[str, Raised] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -82,17 +106,26 @@ class CheckResult:
 
     @property
     def red(self) -> frozenset[str]:
-        return self.with_outcome("failed")
+        """The tests that are red for good, as far as is known."""
+        return self.with_outcome("failed").difference(self.flaky)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRun:
-    """All checks on one tree (a git object id), and behind which walls."""
+    """All checks on one tree (a git object id), and behind which walls.
+
+    Attributes:
+        seconds: wall time of this run; where it is `cached`, of looking it up.
+        changed: files of the tree that were not any more what they had been when the checks had ended.
+        cached: it was run earlier, on the same tree in the same surroundings.
+    """
 
     tree: str
     results: tuple[CheckResult, ...]
     isolation: Isolation
     seconds: float = 0.0
+    changed: tuple[str, ...] = ()
+    cached: bool = False
 
     def named(self, name: str) -> CheckResult | None:
         return next((result for result in self.results if result.name == name), None)
@@ -100,6 +133,11 @@ class CheckRun:
     @property
     def failed(self) -> tuple[CheckResult, ...]:
         return tuple(result for result in self.results if result.outcome is Outcome.FAILED)
+
+    @property
+    def flaky(self) -> tuple[str, ...]:
+        """What was flaky here, as `check::test`."""
+        return tuple(f"{result.name}::{test}" for result in self.results for test in result.flaky)
 
     @property
     def failures(self) -> int:
