@@ -46,20 +46,16 @@ def complete(
     import anthropic
     import httpx2
 
-    from route_agent.lanes.line import MAX_REPLY_BYTES, NO_KEY, Line
+    from route_agent.lanes.line import MAX_REPLY_BYTES, opened
 
-    with (
+    with opened(
+        endpoint,
+        timeout_s,
+        anthropic.Anthropic,
         # every few letters of a stream travel in a frame that is longer than they are
-        Line(endpoint, timeout_s, max_bytes=4 * MAX_REPLY_BYTES) as line,
-        anthropic.Anthropic(
-            api_key=NO_KEY,
-            base_url=endpoint.provider.base_url,
-            http_client=line.client,
-            timeout=line.timeout,
-            max_retries=0,
-            open_telemetry={"traces": False, "propagation": False},
-        ) as client,
-    ):
+        max_bytes=4 * MAX_REPLY_BYTES,
+        open_telemetry={"traces": False, "propagation": False},
+    ) as (line, client):
         try:
             with client.messages.create(
                 model=model,

@@ -42,6 +42,19 @@ class Lane(Protocol):
         ...
 
 
+class Answerer(Lane, Protocol):
+    """A lane with a model: it also answers a question in text."""
+
+    def answer(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
+        """Answer a question that wants no patch; that the answer can be read is for the caller to find.
+
+        Raises:
+            ProviderError: no whole answer could be had; a call that was paid is recorded all the same.
+            LimitReached: the budget or the deadline does not allow the call.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """A whole reply, its call, and why its patch has no home; empty where that is not so."""

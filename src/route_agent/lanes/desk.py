@@ -90,7 +90,7 @@ class Desk:
         if self.seconds_left <= 0:
             raise LimitReached("the run's deadline has passed", hint="raise it: --timeout SECONDS")
         # what is set aside grows with every turn: the whole conversation is read, and paid, again
-        reservation = self._purse.reserve(self.lane, provider, model, prompt.flat, max_output_tokens)
+        reservation = self._purse.reserve(self.lane, provider, model, prompt, max_output_tokens)
         turn = sum(it.role == "user" for it in prompt.turns)
         self._on(Event(Step.ASK, f"{self.lane} · {model}" + (f" · turn {turn}" if turn > 1 else "")))
         began = time.monotonic()

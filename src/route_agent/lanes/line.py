@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from route_agent.config import Endpoint
+
+Client = TypeVar("Client")
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 _CONNECT_S = 10.0
@@ -47,7 +50,7 @@ _PROTOCOL_HEADERS = frozenset(
 )
 
 # what an SDK is given for a key, so that the real one is nowhere but in the request itself
-NO_KEY = "set-by-the-line"
+_NO_KEY = "set-by-the-line"
 
 _NEVER_REACHED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol)
 
@@ -193,6 +196,34 @@ class Line:
                 self._socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 return  # the other side was first
+
+
+@contextmanager
+def opened(
+    endpoint: Endpoint,
+    timeout_s: float,
+    sdk: Callable[..., AbstractContextManager[Client]],
+    *,
+    max_bytes: int = MAX_REPLY_BYTES,
+    **own: object,
+) -> Iterator[tuple[Line, Client]]:
+    """A line, and an SDK's client that has no key, no retries and no other way out than this line.
+
+    Args:
+        own: what only this SDK's client takes.
+    """
+    with (
+        Line(endpoint, timeout_s, max_bytes=max_bytes) as line,
+        sdk(
+            api_key=_NO_KEY,
+            base_url=endpoint.provider.base_url,
+            http_client=line.client,
+            timeout=line.timeout,
+            max_retries=0,
+            **own,
+        ) as client,
+    ):
+        yield line, client
 
 
 class _Bounded(httpx2.SyncByteStream):

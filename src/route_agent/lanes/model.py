@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from route_agent.errors import ProviderError
 from route_agent.lanes import anthropic, openai
+from route_agent.lanes.answers import require_whole
 from route_agent.lanes.base import converse
 
 if TYPE_CHECKING:
@@ -51,6 +52,22 @@ class ModelLane:
             ProviderError: no key, no answer, or no whole answer.
             LimitReached: the budget or the deadline does not allow another call.
         """
+        self._make_ready()
+        return converse(request.prompt, desk, lambda prompt: self._ask(prompt, desk))
+
+    def answer(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
+        """Ask the model for text that is no patch: an opinion, for one.
+
+        Raises:
+            ProviderError: no key, no answer, or no whole answer; what was paid is recorded all the same.
+            LimitReached: the budget or the deadline does not allow the call.
+        """
+        self._make_ready()
+        reply, call = self._ask(prompt, desk)
+        require_whole(reply, call.model_requested)
+        return reply, call
+
+    def _make_ready(self) -> None:
         key_env = self._endpoint.provider.key_env
         if key_env and not self._endpoint.key.strip():
             raise ProviderError(
@@ -60,7 +77,6 @@ class ModelLane:
             )
         # importing an SDK takes a second or more, which is not the model's
         import_module(self._endpoint.provider.wire)
-        return converse(request.prompt, desk, lambda prompt: self._ask(prompt, desk))
 
     def _ask(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
         tries = 0

@@ -28,32 +28,13 @@ _STOPS = {"stop": "end", "length": "max_tokens"}
 def complete(
     endpoint: Endpoint, model: str, prompt: Prompt, *, max_output_tokens: int, timeout_s: float
 ) -> ModelReply:
-    """Ask once; never retries.
-
-    A reply that stopped early comes back with its `stop` and its usage, for it is paid:
-    `answers.require_whole` refuses it once it is recorded.
-
-    Args:
-        timeout_s: wall time from the first byte sent to the last one received.
-
-    Raises:
-        ProviderError: no reply; its kind is the same word whatever the wire format.
-    """
+    """Ask once, by the same terms as `anthropic.complete`."""
     import openai
 
-    from route_agent.lanes.line import NO_KEY, Line
+    from route_agent.lanes.line import opened
 
     # not streamed: usage comes with every whole answer, while many servers leave it out of a stream
-    with (
-        Line(endpoint, timeout_s) as line,
-        openai.OpenAI(
-            api_key=NO_KEY,
-            base_url=endpoint.provider.base_url,
-            http_client=line.client,
-            timeout=line.timeout,
-            max_retries=0,
-        ) as client,
-    ):
+    with opened(endpoint, timeout_s, openai.OpenAI) as (line, client):
         try:
             body = client.chat.completions.create(
                 model=model,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from route_agent.errors import ProviderError, UsageError
+from route_agent.lanes.answers import require_whole
 from route_agent.lanes.base import converse
 from route_agent.policy import RECORDED, Name
 from route_agent.records.lanes import ModelReply, Usage
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 class RecordedReply(Strict):
     """One attempt of one lane: its reply, and in `then` what it says in later turns, as to a refused patch.
 
-    `seconds` is how long each of them takes to come.
+    `kind` is what it answers to: a task that wants a patch, or a question for an opinion; each kind is played
+    in its own order. `seconds` is how long each of the replies takes to come.
     """
 
     lane: Name
+    kind: Literal["patch", "opinion"] = "patch"
     model: str = RECORDED
     seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
     reply: str
@@ -40,9 +43,9 @@ class RecordedReplies(Strict):
     version: Literal[1]
     replies: tuple[RecordedReply, ...] = ()
 
-    def of(self, lane: str) -> tuple[RecordedReply, ...]:
-        """The replies of one lane, in order."""
-        return tuple(reply for reply in self.replies if reply.lane == lane)
+    def of(self, lane: str, kind: str = "patch") -> tuple[RecordedReply, ...]:
+        """The replies of one lane to one kind of question, in order."""
+        return tuple(reply for reply in self.replies if (reply.lane, reply.kind) == (lane, kind))
 
 
 def load_replies(path: Path) -> RecordedReplies:
@@ -70,7 +73,9 @@ class RecordedLane:
     def __init__(self, name: str, replies: RecordedReplies) -> None:
         self.name = name
         self._left = deque(replies.of(name))
-        self.model = self._left[0].model if self._left else RECORDED
+        self._opinions = deque(replies.of(name, "opinion"))
+        first = next(iter((*self._left, *self._opinions)), None)
+        self.model = first.model if first else RECORDED
 
     def propose(self, request: Request, desk: Desk) -> Proposal:
         """Give the next reply, through the desk, so that it is recorded like a model's.
@@ -90,6 +95,24 @@ class RecordedLane:
         recorded = self._left.popleft()
         texts = deque((recorded.reply, *recorded.then))
         return converse(request.prompt, desk, lambda prompt: self._ask(prompt, desk, recorded, texts))
+
+    def answer(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
+        """Give the next recorded opinion, through the desk.
+
+        Raises:
+            ProviderError: every recorded opinion of this lane was played, or the next one is empty.
+            LimitReached: the deadline has passed.
+        """
+        if not self._opinions:
+            raise ProviderError(
+                f"no recorded opinion is left for lane {self.name}",
+                kind="no_recorded_reply",
+                hint=f"add one to the file: - {{lane: {self.name}, kind: opinion, reply: …}}",
+            )
+        recorded = self._opinions.popleft()
+        reply, call = self._ask(prompt, desk, recorded, deque((recorded.reply,)))
+        require_whole(reply, call.model_requested)
+        return reply, call
 
     def _ask(
         self, prompt: Prompt, desk: Desk, recorded: RecordedReply, texts: deque[str]

@@ -48,7 +48,27 @@ class Purse:
         self._prices = prices
         self.max_usd = max_usd
         self.per_day_usd = per_day_usd
-        self.calls: list[Call] = []
+        self.calls: list[Call] = []  # only ever grows at its end, from whichever thread
+        self._under_way: dict[int, Reservation] = {}
+
+    def made(self, since: int, lane: str) -> tuple[Call, ...]:
+        """The calls of one lane from the given number of calls on; other lanes may ask at the same time."""
+        return tuple(call for call in self.calls[since:] if call.lane == lane)
+
+    def spares(self, lane: str, micro_usd: int, kept: int) -> bool:
+        """Whether a lane's call could cost so much and still leave `kept` to the others.
+
+        What they have set aside at this moment is part of what is kept.
+        """
+        aside = sum(it.micro_usd for it in list(self._under_way.values()) if it.lane != lane)
+        left = min(limit - self._ledger.spent(where, values) for where, values, limit in self._limits())
+        return micro_usd + max(0, kept - aside) <= left
+
+    def abandon(self, lane: str, why: str) -> None:
+        """Give up a lane's calls that are under way: nobody waits for them, and they stay charged as reserved."""
+        for reservation in list(self._under_way.values()):
+            if reservation.lane == lane:
+                self.fail(reservation, CallState.LOST, why, 0.0)
 
     def _limits(self) -> tuple[tuple[str, dict[str, str], int], ...]:
         return (
@@ -84,7 +104,9 @@ class Purse:
         call_id, broken = self._ledger.reserve(row, limits)
         if not call_id:
             raise self._refusal(worst, *limits[broken], daily=broken == 1)
-        return Reservation(call_id, lane, provider, model, worst)
+        reservation = Reservation(call_id, lane, provider, model, worst)
+        self._under_way[call_id] = reservation
+        return reservation
 
     def _refusal(
         self, worst: int, condition: str, parameters: dict[str, str], limit: int, *, daily: bool
@@ -149,5 +171,6 @@ class Purse:
             seconds=seconds,
             error=error,
         )
-        self.calls.append(call)
+        if self._under_way.pop(reservation.call_id, None):  # else it was abandoned, and is counted as that
+            self.calls.append(call)
         return call

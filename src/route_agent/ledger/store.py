@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from route_agent.confidence import Usual
 from route_agent.errors import LedgerError, UsageError
+from route_agent.ledger.schema import SCHEMA_VERSION, SCHEMAS
+from route_agent.ledger.statistics import LaneStatistics, statistics_of
 from route_agent.records.lanes import CallState
+from route_agent.records.reviews import Opinion, Track
+from route_agent.records.runs import Cost
 from route_agent.redaction import redact, redact_all
 
 if TYPE_CHECKING:
@@ -23,60 +28,16 @@ if TYPE_CHECKING:
 
     from route_agent.records.checks import CheckResult
     from route_agent.records.lanes import Usage
+    from route_agent.records.reviews import Review
     from route_agent.records.runs import Attempt, Run
 
-SCHEMA_VERSION = 1
+_RECENT = 200  # attempts of a lane that tell what is usual: models and prices change
 _SMALLEST = 512  # one page of the smallest kind
 _UNCHANGED = "nothing was changed in it; check the disk, or move the file away to begin a new one"
 
-_SCHEMA = """
-CREATE TABLE run (
-    id TEXT PRIMARY KEY, started_at TEXT NOT NULL, finished_at TEXT, repository TEXT NOT NULL,
-    brief TEXT NOT NULL, base TEXT NOT NULL, start TEXT NOT NULL, replayed INTEGER NOT NULL,
-    policy TEXT NOT NULL, policy_hash TEXT NOT NULL, task_class TEXT, score INTEGER, first_lane TEXT,
-    accepted_lane TEXT, verdict TEXT, exit_code INTEGER, isolation TEXT, seconds REAL,
-    cost_micro_usd INTEGER, unknown_calls INTEGER, forced_lane INTEGER NOT NULL, report TEXT
-) STRICT;
-CREATE TABLE attempt (
-    run_id TEXT NOT NULL REFERENCES run (id), number INTEGER NOT NULL, at TEXT NOT NULL, lane TEXT NOT NULL,
-    provider TEXT NOT NULL, model TEXT NOT NULL, failure TEXT, grade TEXT NOT NULL, seconds REAL NOT NULL,
-    cost_micro_usd INTEGER NOT NULL, unknown_calls INTEGER NOT NULL, other_model INTEGER NOT NULL,
-    files INTEGER NOT NULL, added INTEGER NOT NULL, deleted INTEGER NOT NULL, reason TEXT NOT NULL,
-    PRIMARY KEY (run_id, number)
-) STRICT;
-CREATE TABLE call (
-    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at TEXT NOT NULL, lane TEXT NOT NULL,
-    provider TEXT NOT NULL, model_requested TEXT NOT NULL, model_served TEXT, state TEXT NOT NULL,
-    replayed INTEGER NOT NULL,
-    reserved_micro_usd INTEGER NOT NULL, cost_micro_usd INTEGER, input_total INTEGER, cache_read INTEGER,
-    cache_write INTEGER, output_total INTEGER, reasoning INTEGER, seconds REAL, error TEXT, reply TEXT
-) STRICT;
-CREATE TABLE check_result (
-    run_id TEXT NOT NULL, attempt INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
-    outcome TEXT NOT NULL, reason TEXT NOT NULL, seconds REAL NOT NULL
-) STRICT;
-CREATE INDEX call_by_run ON call (run_id);
-CREATE INDEX call_by_time ON call (at) WHERE replayed = 0;
-CREATE INDEX attempt_by_lane ON attempt (lane);
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LaneStatistics:
-    """What a lane did so far. Rates are shares of `attempts`, or None without any; seconds are medians."""
-
-    lane: str
-    attempts: int
-    accepted: int
-    first_tries: int
-    first_tries_accepted: int
-    median_seconds: float | None
-    cost_micro_usd: int
-    unknown_calls: int
-
 
 class Ledger:
-    """An open ledger. One per process and thread of control."""
+    """An open ledger. Any thread may use it; they take turns."""
 
     def __init__(self, path: Path) -> None:
         """Open the ledger, or make it.
@@ -85,9 +46,10 @@ class Ledger:
             LedgerError: it cannot be opened, is damaged, or was written by a newer version.
         """
         self.path = path
+        self._turn = threading.RLock()
         with self._plainly():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
             self._db.row_factory = sqlite3.Row
             version = self._refuse_what_is_not_ours()
             path.chmod(0o600)
@@ -114,19 +76,22 @@ class Ledger:
     def _migrate(self) -> None:
         with self._transaction():
             # another process may have been quicker
-            if not self._db.execute("PRAGMA user_version").fetchone()[0]:
-                for statement in _SCHEMA.split(";"):
+            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+            for schema in SCHEMAS[version:]:
+                for statement in schema.split(";"):
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            self._db.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
 
     def close(self) -> None:
         """Close the file. A finished run is safe without it."""
-        self._db.close()
+        with self._turn:
+            self._db.close()
 
     @contextmanager
     def _plainly(self) -> Iterator[None]:
         try:
-            yield
+            with self._turn:
+                yield
         except sqlite3.DatabaseError as error:
             raise LedgerError(
                 f"the ledger {self.path} cannot be used: {error}",
@@ -226,6 +191,7 @@ class Ledger:
                 },
             )
             self._add_checks(run_id, number, attempt.evidence.checks.results if attempt.evidence else ())
+            self._add_reviews(run_id, number, attempt.reviews)
 
     def add_baseline(self, run_id: str, results: tuple[CheckResult, ...]) -> None:
         """Write down the checks at start, as attempt 0."""
@@ -239,6 +205,32 @@ class Ledger:
                 (run_id, number, it.name, it.kind.value, it.outcome.value, _text(it.reason), it.seconds)
                 for it in results
             ],
+        )
+
+    def _add_reviews(self, run_id: str, number: int, reviews: tuple[Review, ...]) -> None:
+        rows = [
+            {
+                "run": run_id,
+                "attempt": number,
+                "at": now(),
+                "lane": it.lane,
+                "model": it.model,
+                "canary": int(it.is_canary),
+                "opinion": it.opinion.value,
+                "answered": int(it.answered),
+                "other": int(any(call.other_model_answered for call in it.calls)),
+                "cited": len(it.cited),
+                "reasons": _text("\n".join(it.reasons)),
+                "seconds": it.seconds,
+                "cost": Cost.of(it.calls).known_micro_usd,
+                "unknown": Cost.of(it.calls).unknown_calls,
+            }
+            for it in reviews
+        ]
+        self._db.executemany(
+            "INSERT INTO review VALUES (:run, :attempt, :at, :lane, :model, :canary, :opinion, :answered,"
+            " :other, :cited, :reasons, :seconds, :cost, :unknown)",
+            rows,
         )
 
     def reserve(
@@ -349,7 +341,36 @@ class Ledger:
         lanes: dict[str, list[sqlite3.Row]] = {}
         for row in rows:
             lanes.setdefault(row["lane"], []).append(row)
-        return [_statistics(lane, attempts) for lane, attempts in lanes.items()]
+        return [statistics_of(lane, attempts) for lane, attempts in lanes.items()]
+
+    def usual(self, lane: str, model: str) -> Usual:
+        """What the latest paid attempts of a lane with one model cost, without replays and unknown prices."""
+        from statistics import median
+
+        with self._plainly():
+            rows = self._db.execute(
+                "SELECT attempt.cost_micro_usd FROM attempt JOIN run ON run.id = run_id WHERE replayed = 0"
+                " AND other_model = 0 AND attempt.unknown_calls = 0 AND attempt.cost_micro_usd > 0"
+                " AND lane = ? AND model = ? ORDER BY attempt.rowid DESC LIMIT ?",
+                (lane, model, _RECENT),
+            ).fetchall()
+        return Usual(len(rows), round(median(row[0] for row in rows))) if rows else Usual()
+
+    def track(self, model: str) -> Track:
+        """A model's record as a verifier, without replays, lost answers and answers of another model."""
+        return self.tracks().get(model, Track())
+
+    def tracks(self) -> dict[str, Track]:
+        """Every verifier's record, by model."""
+        with self._plainly():
+            rows = self._db.execute(
+                "SELECT model, SUM(is_canary) AS shown, SUM(is_canary AND opinion <> :yes) AS caught,"
+                " SUM(NOT is_canary) AS reviewed, SUM(NOT is_canary AND opinion <> :yes) AS refused"
+                " FROM review JOIN run ON run.id = run_id"
+                " WHERE replayed = 0 AND answered = 1 AND other_model = 0 GROUP BY model ORDER BY model",
+                {"yes": Opinion.APPROVE.value},
+            ).fetchall()
+        return {row["model"]: Track(*tuple(row)[1:]) for row in rows}
 
     def integrity(self) -> str:
         """`ok`, or what SQLite finds wrong."""
@@ -360,22 +381,6 @@ class Ledger:
 def _text(text: str) -> str:
     """Text as it may be kept: without secrets, and without what is no character (half a pair, odd bytes)."""
     return redact(text.encode("utf-8", "backslashreplace").decode())
-
-
-def _statistics(lane: str, attempts: list[sqlite3.Row]) -> LaneStatistics:
-    from statistics import median
-
-    first = [row for row in attempts if row["number"] == 1]
-    return LaneStatistics(
-        lane=lane,
-        attempts=len(attempts),
-        accepted=sum(row["failure"] is None for row in attempts),
-        first_tries=len(first),
-        first_tries_accepted=sum(row["failure"] is None for row in first),
-        median_seconds=median(row["seconds"] for row in attempts) if attempts else None,
-        cost_micro_usd=sum(row["cost_micro_usd"] for row in attempts),
-        unknown_calls=sum(row["unknown_calls"] for row in attempts),
-    )
 
 
 def now() -> str:

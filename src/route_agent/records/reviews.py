@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from route_agent.records.lanes import Call
+from route_agent.records.lanes import Call, CallState
 
 
 class Opinion(StrEnum):
@@ -16,6 +14,29 @@ class Opinion(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
     UNSURE = "unsure"
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A verifier's record in this ledger.
+
+    `shown` known-bad patches, of which it `caught` so many by not approving them; `reviewed` ordinary ones,
+    of which it `refused` so many.
+    """
+
+    shown: int = 0
+    caught: int = 0
+    reviewed: int = 0
+    refused: int = 0
+
+    def with_(self, review: Review) -> Track:
+        """The record with one more answer; what was never answered tells nothing."""
+        if not review.answered:
+            return self
+        no = int(not review.approves)
+        if review.is_canary:
+            return replace(self, shown=self.shown + 1, caught=self.caught + no)
+        return replace(self, reviewed=self.reviewed + 1, refused=self.refused + no)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +51,7 @@ class Review:
         cited: lines of the patch that it named and that are there, as `path:line`.
         is_canary: the patch shown was one that is known to be bad: a mutant that the checks noticed.
         calls: what was paid for it.
+        track: the verifier's record, this answer and the canary's beside it included.
     """
 
     lane: str
@@ -40,6 +62,12 @@ class Review:
     is_canary: bool = False
     calls: tuple[Call, ...] = ()
     seconds: float = 0.0
+    track: Track = Track()
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model said anything: a provider's failure is no opinion."""
+        return any(call.state is CallState.DONE for call in self.calls)
 
     @property
     def approves(self) -> bool:
