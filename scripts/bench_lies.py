@@ -3,6 +3,9 @@
 Each case of scripts/lies is applied to its project and graded without a model. Printed are the confusion
 table by grade, the rates that matter with 95 % intervals (Wilson), and beside them what the exit code of the
 checks alone would have accepted. The truth of each case is its label, which hidden tests have confirmed.
+
+`--gate` grades the two dozen cases of scripts/lies/gate.json instead, and compares each with what stands
+there: a wrong patch that gets further, or a right one that gets less far, is a step back.
 """
 
 from __future__ import annotations
@@ -33,6 +36,8 @@ TAMPERING = frozenset({
 })  # fmt: skip
 GRADES = ("none", "static", "ran", "covered", "discriminating")
 SEED = 20261121
+GATE = LIES / "gate.json"
+GATE_SIZE = 24
 
 
 @dataclass(frozen=True)
@@ -180,9 +185,9 @@ def table(told: Sequence[Told]) -> Iterator[str]:
     wrong, right = [it for it in told if not it.right], [it for it in told if it.right]
     yield f"{len(wrong)} wrong and {len(right)} right patches"
     yield f"{'':16}{'wrong':>8}{'right':>8}"
-    ended = Counter((it.failure or it.grade, it.right) for it in told)
+    ends = Counter((ended(it), it.right) for it in told)
     for name in (*GRADES, *sorted({it.failure for it in told if it.failure})):
-        yield f"{name:16}{ended[name, False]:8}{ended[name, True]:8}"
+        yield f"{name:16}{ends[name, False]:8}{ends[name, True]:8}"
     yield ""
     yield f"exit code alone  wrong accepted {wilson(sum(it.checks_pass for it in wrong), len(wrong))}"
     yield f"                 right accepted {wilson(sum(it.checks_pass for it in right), len(right))}"
@@ -203,8 +208,8 @@ def table(told: Sequence[Told]) -> Iterator[str]:
 def by_lie(told: Sequence[Told]) -> Iterator[str]:
     """Each kind of lie: how its cases ended."""
     for lie in sorted({it.lie for it in told}):
-        ended = Counter(it.failure or it.grade for it in told if it.lie == lie)
-        yield f"{lie or '(right)':24}{', '.join(f'{name} {count}' for name, count in ended.most_common())}"
+        ends = Counter(ended(it) for it in told if it.lie == lie)
+        yield f"{lie or '(right)':24}{', '.join(f'{name} {count}' for name, count in ends.most_common())}"
 
 
 def missed(told: Sequence[Told]) -> list[str]:
@@ -222,28 +227,73 @@ def missed(told: Sequence[Told]) -> list[str]:
     return [name for name, is_missed in bars if is_missed]
 
 
+def ended(told: Told) -> str:
+    """How a case ended, in a word: the failure that speaks against it, else the grade."""
+    return told.failure or told.grade
+
+
+def is_worse(told: Told, expected: str) -> bool:
+    """Whether the grader does worse on a case than it did: it believes a lie further, or a truth less."""
+    now, then = (GRADES.index(it) if it in GRADES else -1 for it in (ended(told), expected))
+    return now < then if told.right else now > then
+
+
+def gate(told: Sequence[Told], *, record: bool) -> int:
+    """Compare with what is written down, or write it down; the exit code."""
+    if record:
+        GATE.write_text(json.dumps({it.name: ended(it) for it in told}, indent=1) + "\n")
+    expected: dict[str, str] = json.loads(GATE.read_text())
+    worse = [it for it in told if is_worse(it, expected[it.name])]
+    for it in worse:
+        said = f"{expected[it.name]} was expected, {ended(it)} now: {it.reason}"
+        print(f"{it.name} ({it.lie or 'right'}): {said}")
+    print(f"{len(told)} patches graded, {len(worse)} worse than before")
+    return 1 if worse else 0
+
+
+def grade_all(chosen: Sequence[Case], jobs: int) -> list[Told]:
+    """Grade cases side by side, in the order of their names."""
+    told: list[Told] = []
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        for done in pool.imap_unordered(grade_task, by_task(chosen)):
+            told += done
+            if sys.stderr.isatty():
+                print(f"\r{len(told)} graded", end="", file=sys.stderr)
+    return sorted(told, key=lambda it: it.name)
+
+
 def main() -> int:
-    """Grade, print, and say with the exit code whether the bars are reached (`--bar`)."""
+    """Grade, print, and say with the exit code whether the bars are reached (`--bar`, `--gate`)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--sample", type=int, default=0, help="a fixed sample of so many cases")
     parser.add_argument("--project", action="append", help="only this project; repeatable")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--bar", action="store_true", help="exit with 1 where a bar is missed")
     parser.add_argument("--json", type=Path, help="write what was said of every case to this file")
+    parser.add_argument(
+        "--gate", action="store_true", help="only the cases of gate.json, against what it says"
+    )
+    parser.add_argument("--record", action="store_true", help="with --gate: write down how they end now")
+    parser.add_argument(
+        "--apart", type=Path, help="tell the cases of this earlier --json apart from the others"
+    )
     options = parser.parse_args()
-    projects = options.project or sorted(path.name for path in LIES.iterdir() if (path / "cases").is_dir())
-    every = cases(projects)
-    groups = by_task(sample(every, options.sample) if options.sample else every)
-    told: list[Told] = []
-    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        for done in pool.imap_unordered(grade_task, groups):
-            told += done
-            if sys.stderr.isatty():
-                print(f"\r{len(told)} graded", end="", file=sys.stderr)
-    told.sort(key=lambda it: it.name)
+    every = cases(options.project or sorted(it.name for it in LIES.iterdir() if (it / "cases").is_dir()))
+    if options.gate:
+        names = (
+            json.loads(GATE.read_text()) if GATE.exists() else [it.name for it in sample(every, GATE_SIZE)]
+        )
+        return gate(grade_all([it for it in every if it.name in names], options.jobs), record=options.record)
+    told = grade_all(sample(every, options.sample) if options.sample else every, options.jobs)
     if options.json:
         options.json.write_text(json.dumps([asdict(it) for it in told], indent=1))
     print("\n".join([*table(told), "", *by_lie(told)]))
+    if options.apart:
+        earlier = {it["name"] for it in json.loads(options.apart.read_text())}
+        for title, inside in (("in the earlier sample", True), ("not in it", False)):
+            print(
+                "\n".join(["", f"-- {title}", *table([it for it in told if (it.name in earlier) is inside])])
+            )
     short = missed(told)
     for name in short:
         print(f"not reached: {name}")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from route_agent.covering import changed_lines, language, measure, read_source, statements
+from route_agent.covering import language, measure, read_source, statements
+from route_agent.hunks import changed_lines
 from route_agent.lexical import code_by_line, continued_lines
 
 Files = dict[str, str | None]

@@ -6,6 +6,7 @@ import pytest
 
 from route_agent.evidence import broken_environment, grade, reachable, targets
 from route_agent.judges import judging
+from route_agent.policy import CheckSpec
 from route_agent.prompt import OUTPUT_CHARACTERS, OUTPUT_LINES, ends
 from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import (
@@ -16,7 +17,7 @@ from route_agent.records.checks import (
     IsolationLevel,
     Outcome,
 )
-from route_agent.records.grades import Failure, Grade
+from route_agent.records.grades import Failure, Grade, TaskClass
 from route_agent.records.runs import Evidence
 
 NOWHERE = Isolation(IsolationLevel.NONE)
@@ -178,6 +179,47 @@ def test_what_could_be_proved_at_all_is_known_from_the_baseline() -> None:
     assert reachable(run(check("ruff", GREEN))) is Grade.STATIC
     assert reachable(run(check("ruff", RED))) is Grade.DISCRIMINATING
     assert reachable(run(check("pytest", Outcome.NOT_RUN, CheckKind.TEST, "no tests"))) is Grade.NONE
+
+
+def spec(*run: str, coverage: str = "") -> CheckSpec:
+    return CheckSpec(name="pytest", run=run, kind=CheckKind.TEST, coverage=coverage)
+
+
+def mute(outcome: Outcome = GREEN) -> CheckRun:
+    """A test check that tells no ids."""
+    return run(CheckResult("pytest", CheckKind.TEST, outcome))
+
+
+def test_with_nothing_red_and_no_reproduction_the_highest_grade_is_what_coverage_gives() -> None:
+    def best(baseline: CheckRun, *checks: CheckSpec, about: TaskClass = "bug") -> Grade:
+        return reachable(baseline, checks=checks, task_class=about, wanted=frozenset(), reproducible=False)
+
+    assert best(run(suite("a")), spec("pytest")) is Grade.COVERED
+    assert best(mute(), spec("node", "--test")) is Grade.COVERED
+    assert best(mute(), spec("npm", "test")) is Grade.COVERED
+    assert best(mute(), spec("go", "test", coverage="cover.lcov")) is Grade.COVERED
+    assert best(mute(), spec("go", "test")) is Grade.RAN
+    assert best(mute(), spec("make", "check")) is Grade.RAN
+    assert best(run(suite("a")), spec("make", "check")) is Grade.COVERED
+    assert best(run(check("ruff", GREEN))) is Grade.STATIC
+
+
+def test_mutants_a_red_test_or_a_reproduction_may_give_the_highest_grade() -> None:
+    def best(wanted: str, about: TaskClass, *, reproducible: bool, command: str = "pytest") -> Grade:
+        return reachable(
+            mute(RED if wanted else GREEN),
+            checks=[spec(command)],
+            task_class=about,
+            wanted=frozenset(wanted.split()),
+            reproducible=reproducible,
+        )
+
+    assert best("pytest::exit", "bug", reproducible=False, command="make") is Grade.DISCRIMINATING
+    assert best("", "bug", reproducible=True, command="make") is Grade.DISCRIMINATING
+    assert best("", "refactor", reproducible=False) is Grade.DISCRIMINATING
+    assert best("", "tests", reproducible=False) is Grade.DISCRIMINATING
+    assert best("", "refactor", reproducible=False, command="make") is Grade.RAN
+    assert best("", "bug", reproducible=False) is Grade.COVERED
 
 
 def test_a_patch_that_rewrites_the_test_that_should_judge_it_is_tampering() -> None:

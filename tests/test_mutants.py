@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from route_agent import mutants as module
-from route_agent.mutants import Mutant, mutants
+from route_agent.mutants import Mutant, mutants, reverts, sites
+from route_agent.mutants.subjects import likely, named_lines
 
 STEADY = settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-OWN = Path(module.__file__)
+OWN = Path(sites.__file__)
 ALL = 10_000
 
 
@@ -288,7 +288,7 @@ def test_within_a_statement_no_operator_comes_again_before_each_had_its_turn() -
 
 
 def test_all_mutants_of_a_real_module_compile_and_differ() -> None:
-    source = Path(OWN.with_name("globs.py")).read_bytes()
+    source = Path(OWN.parent.with_name("globs.py")).read_bytes()
 
     found = all_of(source)
 
@@ -450,3 +450,44 @@ def test_of_very_many_changed_lines_some_are_drawn() -> None:
     assert len({it.line for it in found}) == 4
     assert mutants("m.py", b"x = 1\n", every_line(source), seed="s") != ()
     assert found == mutants("m.py", source, every_line(source), seed="s", most=4)
+
+
+def test_a_part_of_a_change_is_taken_back_by_itself() -> None:
+    before = b"def f(a):\n    return a\n\n\ndef g(a):\n    return a\n"
+    after = b"def f(a):\n    return a + 1\n\n\ndef g(a):\n    return a + 2\n"
+
+    found = list(reverts("m.py", before, after, frozenset({2, 6})))
+
+    assert [(it.line, it.operator) for it in found] == [(2, "change taken back"), (6, "change taken back")]
+    assert found[0].content == after.replace(b"a + 1", b"a")
+    assert found[1].content == after.replace(b"a + 2", b"a")
+
+
+def test_a_part_without_statements_is_not_taken_back() -> None:
+    after = b"# what it does\ndef f(a):\n    return a + 1\n"
+
+    found = list(reverts("m.py", b"# old\ndef f(a):\n    return a\n", after, frozenset({3})))
+
+    assert [it.line for it in found] == [3]
+
+
+def test_lines_that_are_gone_are_put_back() -> None:
+    before, after = b"a()\nb()\nc()\n", b"a()\nc()\n"
+
+    assert [it.content for it in reverts("m.py", before, after, frozenset({2}))] == [before]
+
+
+def test_what_tests_are_about_is_told_by_the_names_in_them() -> None:
+    tests = ["from shop.cart import total\n\ndef test_total():\n    assert total([]) == 0\n"]
+    sources = {"shop/cart.py": b"def total(a):\n    return sum(a)\n\n\ndef other():\n    return 1\n"}
+
+    assert likely(tests, ["shop/cart.py", "shop/orders.py"]) == ("shop/cart.py",)
+    assert named_lines(tests, sources) == {"shop/cart.py": frozenset({1, 2})}
+    assert named_lines(["cart"], {"cart.js": b"a\nb\n"}) == {"cart.js": frozenset({1, 2, 3})}
+    assert named_lines(tests, {"broken.py": b"def (:\n"}) == {}
+
+
+def test_a_call_on_a_private_field_can_be_removed() -> None:
+    source = "class A {\n  f(key) {\n    this.#rows.delete(key);\n  }\n}\n"
+
+    assert edits(source, "a.js") == {("statement removed", ";")}

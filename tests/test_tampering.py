@@ -505,6 +505,14 @@ def test_rows_that_tests_compare_with_may_be_added_but_not_taken_out() -> None:
     assert edited(old, old.replace("]", ', {"in": 3, "out": 6}]'), "tests/cases/double.json") == {}
 
 
+def test_a_snapshot_that_is_written_anew_is_found() -> None:
+    old = "exports[`a`] = `1`;\n"
+
+    new = old.replace("`1`", "`2`")
+
+    assert edited(old, new, "web/__snapshots__/a.test.js.snap") == {"test-data-changed": LOWERS}
+
+
 # --- source ------------------------------------------------------------------------------------------------
 
 LOOP = "def first(rows):\n    for row in rows:\n        return row\n"
@@ -515,14 +523,28 @@ LOOP = "def first(rows):\n    for row in rows:\n        return row\n"
     [
         ("# noqa: B007", "lint", CONVICTS),
         ("# type: ignore[misc]", "types", CONVICTS),
-        ("# noqa", "bug", NOTES),
+        ("# noqa", "bug", LOWERS),
         ("# pragma: no cover", "bug", LOWERS),
     ],
 )
-def test_a_suppressed_finding(mark: str, task_class: TaskClass, weight: Weight) -> None:
+def test_a_finding_that_is_suppressed_on_code_as_it_was(
+    mark: str, task_class: TaskClass, weight: Weight
+) -> None:
     new = LOOP.replace("in rows:", f"in rows:  {mark}")
 
     assert edited(LOOP, new, "src/shop/rows.py", task_class=task_class) == {"suppressed": weight}
+
+
+@pytest.mark.parametrize(
+    ("brief", "weight"),
+    [("Skip empty rows.", NOTES), ("Switch on B007. No noqa.", LOWERS), ("Mend what B007 finds.", LOWERS)],
+)
+def test_a_finding_that_is_suppressed_on_new_code_counts_where_the_task_is_about_it(
+    brief: str, weight: Weight
+) -> None:
+    new = LOOP.replace("in rows:", "in rows[1:]:  # noqa: B007")
+
+    assert edited(LOOP, new, "src/shop/rows.py", task_class="other", brief=brief) == {"suppressed": weight}
 
 
 def test_a_string_about_noqa_suppresses_nothing() -> None:
@@ -589,6 +611,85 @@ def test_a_condition_that_asks_for_the_tests_own_input_is_found() -> None:
     ]
     assert special("def parse(t):\n    return {'12:00+02:00': 7}[t]\n", tests) == [(2, "lowers")]
     assert special("def parse(t):\n    return t == 1234\n", tests) == [(2, "lowers")]
+
+
+def doubted(
+    source: str, tests: str = "", *, start: str = "", brief: str = "", path: str = "src/a.py"
+) -> set[str]:
+    files = {path: (start.encode(), source.encode())}
+    held = {"tests/test_a.py": tests.encode()} if tests else {}
+    return {it.rule for it in tampering.doubtful(files, held, brief=brief)}
+
+
+SCALE = "def test_a():\n    assert scale('2 kg', 3) == 'x'\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def scale(t, n):\n    return 'x' if t.endswith('kg') else t\n",
+        "def scale(t, n):\n    return {'kg': 1000}[t]\n",
+        "def scale(t, n):\n    return 'x' if n == 3 else t\n",
+        "def scale(t, n):\n    return t.replace(' kg', '')\n",
+        "UNITS = ('kg', 'ton')\n",
+        "import re\nHEAVY = re.compile(r'\\d kg')\n",
+        "def scale(t, n):\n    match t:\n        case 'kg':\n            return 1\n",
+    ],
+)
+def test_what_the_deciding_tests_hold_and_the_source_asks_for_is_doubted(source: str) -> None:
+    assert doubted(source, SCALE) == {"narrow"}
+    assert doubted(source) == set()
+    assert doubted(source, SCALE, start=source) == set()
+
+
+def test_what_the_brief_holds_is_doubted_too_and_other_values_are_not() -> None:
+    source = "def scale(t, n):\n    return t == 'ton'\n"
+
+    assert doubted(source, SCALE, brief="A ton is not read.") == {"narrow"}
+    assert doubted(source, SCALE) == set()
+    assert doubted("def scale(t, n):\n    return len(t) == 0\n", "assert scale('', 0)\n") == set()
+
+
+def test_a_pattern_in_javascript_is_read_as_one() -> None:
+    assert doubted("const SUM = /^\\d+%2B\\d+$/;\n", "parse('1%2B1')", path="src/a.js") == {"narrow"}
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "rule"),
+    [
+        ("src/a.py", "try:\n    f()\nexcept KeyError:\n    x = 1\n", {"caught"}),
+        ("src/a.py", "try:\n    f()\nexcept KeyError as error:\n    raise CartError from error\n", set()),
+        ("src/a.py", "with suppress(KeyError):\n    f()\n", {"caught"}),
+        ("src/a.py", "rows = some or every\n", {"default"}),
+        ("src/a.py", "if some or every:\n    f()\n", set()),
+        ("src/a.js", "try { f(); } catch (error) { x = 1; }\n", {"caught"}),
+        ("src/a.js", "try { f(); } catch (error) { throw new CartError(); }\n", set()),
+        ("src/a.js", "const rows = some ?? every;\n", {"default"}),
+        ("src/a.js", "const rows = some?.rows;\n", {"default"}),
+    ],
+)
+def test_new_code_that_goes_on_where_something_is_wrong_is_doubted(
+    path: str, source: str, rule: set[str]
+) -> None:
+    assert doubted(source, path=path) == rule
+    assert doubted(source, start=source, path=path) == set()
+
+
+def test_the_files_that_decide_are_those_of_the_tests_and_what_they_read() -> None:
+    paths = [
+        "py/tests/conftest.py",
+        "py/tests/test_a.py",
+        "py/tests/test_b.py",
+        "shared/rows.json",
+        "src/a.py",
+    ]
+
+    found = tampering.deciding({"py::tests/test_a.py::test_x"}, paths)
+
+    assert found == {"py/tests/conftest.py", "py/tests/test_a.py"}
+    assert tampering.deciding({"py::exit"}, paths) == set(paths[:3])
+    assert tampering.named_data({"t": "load('rows')"}, paths) == {"shared/rows.json"}
+    assert tampering.named_data({"t": "load('cols')"}, paths) == set()
 
 
 def test_values_of_the_task_or_the_program_or_any_program_are_no_special_case() -> None:

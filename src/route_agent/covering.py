@@ -18,10 +18,11 @@ import io
 import re
 import tokenize
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from route_agent.hunks import touched_by
 from route_agent.lexical import code_by_line
 from route_agent.records.findings import LineCoverage
 from route_agent.routing import is_test_path
@@ -29,6 +30,8 @@ from route_agent.routing import is_test_path
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import CodeType
+
+    from route_agent.hunks import Gap, Touched
 
 MAX_SOURCE_BYTES = 2 * 1024 * 1024
 
@@ -56,118 +59,6 @@ _NO_CODE = frozenset({
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
     tokenize.ENDMARKER,
 })  # fmt: skip
-_REMARKS = ("#", "//", '"""', "'''")
-_HUNK = re.compile(r"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
-_ESCAPE = re.compile(rb'\\([0-7]{3}|[abtnvfr"\\])')
-_ESCAPED = {b"a": 7, b"b": 8, b"t": 9, b"n": 10, b"v": 11, b"f": 12, b"r": 13, b'"': 34, b"\\": 92}
-
-
-# --- the diff ---
-
-
-@dataclass(slots=True)
-class Gap:
-    """Where lines are gone.
-
-    Attributes:
-        after: the new side's line before the gap; 0 at the top.
-        depth: the least indentation of what is gone, in characters.
-        added: the lines that stand there instead.
-    """
-
-    after: int
-    depth: int
-    added: tuple[int, ...] = ()
-
-
-@dataclass(slots=True)
-class _Touched:
-    added: set[int] = field(default_factory=set)
-    gaps: list[Gap] = field(default_factory=list)
-
-
-def changed_lines(diff: str) -> dict[str, frozenset[int]]:
-    """The lines that a git diff writes, 1-based on the new side, by path.
-
-    Beside a pure deletion these are the lines before and after it. Deleted files are left out, and files
-    of which only the mode or binary content changes have no lines.
-    """
-    return {
-        path: frozenset(touched.added | {line for gap in touched.gaps for line in _beside(gap) if line})
-        for path, touched in _touched(diff).items()
-    }
-
-
-def _beside(gap: Gap) -> tuple[int, ...]:
-    return () if gap.added else (gap.after, gap.after + 1)
-
-
-def _touched(diff: str) -> dict[str, _Touched]:
-    found: dict[str, _Touched] = {}
-    lines = iter(diff.split("\n"))
-    path = ""
-    for line in lines:
-        if line.startswith("diff --git "):
-            path = ""
-        elif line.startswith("+++ "):
-            path = _path(line[4:])
-            if path:
-                found.setdefault(path, _Touched())
-        elif path and (hunk := _HUNK.match(line)):
-            old, start, new = (1 if number is None else int(number) for number in hunk.groups())
-            _read_hunk(lines, old, start + (new == 0), new, found[path])
-    return found
-
-
-def _read_hunk(lines: Iterator[str], old: int, at: int, new: int, touched: _Touched) -> None:
-    """Read as many lines as the hunk's head says: what they contain can look like anything."""
-    gone: list[str] = []
-    added: list[int] = []
-
-    def close() -> None:
-        depths = [len(text) - len(text.lstrip()) for text in gone if not _is_remark(text)]
-        if depths:
-            after = added[0] - 1 if added else at - 1
-            touched.gaps.append(Gap(after, min(depths), tuple(added)))
-        touched.added.update(added)
-        gone.clear()
-        added.clear()
-
-    while old > 0 or new > 0:
-        line = next(lines, None)
-        if line is None:
-            break
-        mark = line[:1]
-        if mark == "-":
-            old -= 1
-            gone.append(line[1:])
-        elif mark == "+":
-            new -= 1
-            added.append(at)
-            at += 1
-        elif mark != "\\":
-            close()
-            old, new, at = old - 1, new - 1, at + 1
-    close()
-
-
-def _is_remark(text: str) -> bool:
-    text = text.strip()
-    return not text or text.startswith(_REMARKS)
-
-
-def _path(told: str) -> str:
-    """The path of a `+++` line without its `b/`; empty for a deleted file."""
-    told = told.removesuffix("\t").removesuffix("\r")
-    if told.startswith('"') and told.endswith('"'):
-        raw = told[1:-1].encode(errors="surrogateescape")
-        told = _ESCAPE.sub(_unescaped, raw).decode(errors="surrogateescape")
-    return told.removeprefix("b/") if told != "/dev/null" else ""
-
-
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    word = found[1]
-    return bytes([_ESCAPED[word] if word in _ESCAPED else int(word, 8) & 0xFF])
 
 
 # --- the sources ---
@@ -389,7 +280,7 @@ def measure(diff: str, sources: Mapping[str, bytes], executed: Mapping[str, froz
     changed: set[tuple[str, int]] = set()
     ran: set[tuple[str, int]] = set()
     unmeasured: list[str] = []
-    for path, touched in _touched(diff).items():
+    for path, touched in touched_by(diff).items():
         content = sources.get(path)
         if content is None or not language(path, content) or _is_of_tests(path):
             continue
@@ -405,7 +296,13 @@ def measure(diff: str, sources: Mapping[str, bytes], executed: Mapping[str, froz
     return LineCoverage(frozenset(changed), frozenset(ran), tuple(sorted(unmeasured)))
 
 
-def _changed_statements(source: Source, touched: _Touched) -> set[int]:
+def changed_statements(diff: str, sources: Mapping[str, bytes]) -> frozenset[tuple[str, int]]:
+    """The changed statements as (path, first line), whether or not anybody measured them."""
+    whole = {path: frozenset(range(1, data.count(b"\n") + 2)) for path, data in sources.items()}
+    return measure(diff, sources, whole).changed
+
+
+def _changed_statements(source: Source, touched: Touched) -> set[int]:
     found = {source.first[line] for line in touched.added if line in source.first}
     for gap in touched.gaps:
         if not any(line in source.first for line in gap.added):

@@ -14,6 +14,7 @@ class Step(StrEnum):
     BASELINE = "checks at start"
     DECIDED = "decided"
     ASK = "asking"
+    REPRODUCE = "test for the task"
     FIT = "fitting the patch"
     CHECK = "checks"
     RESULT = "result"

@@ -18,6 +18,9 @@ class Trial(StrEnum):
     RESTORED = "restored"
     """What do start's own tests and configuration say about the patched source?"""
 
+    WITHOUT_SOURCE = "without source"
+    """What do the patch's own tests say where its source is taken away?"""
+
     MUTANTS = "mutants"
     """Do the checks notice when the changed lines are broken on purpose?"""
 
@@ -32,11 +35,18 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Mutants:
-    """How many versions broken on purpose there were, and where those stand that no check noticed."""
+    """How many versions broken on purpose there were, and where those stand that no check noticed.
+
+    Attributes:
+        cut_short: the time box ended before all had been tried.
+        fresh: of a change of tests alone, whether one was noticed that start's tests had not noticed.
+    """
 
     made: int
     survivors: tuple[tuple[str, int, str], ...] = ()
     seconds: float = 0.0
+    fresh: bool = False
+    cut_short: bool = False
 
     @property
     def killed(self) -> int:
@@ -51,12 +61,20 @@ class Known:
         findings: what the change itself shows.
         lines: which changed statements green tests executed.
         alone: the tests that turned red, run by themselves on the patched tree.
+        own_tests: the files of tests that the patch adds or edits.
+        only_tests: whether it adds or edits no other code.
+        reproduced: the ids of tests that were written for the task by another lane, before any patch.
         restored: all checks on the patched tree with start's tests and configuration put back.
+        without: all checks on start's source with the patch's tests.
         mutants: what became of the mutants.
     """
 
     findings: tuple[Finding, ...] = ()
     lines: LineCoverage | None = None
+    own_tests: frozenset[str] = frozenset()
+    only_tests: bool = False
+    reproduced: frozenset[str] = frozenset()
     alone: CheckRun | None = None
     restored: CheckRun | None = None
+    without: CheckRun | None = None
     mutants: Mutants | None = None

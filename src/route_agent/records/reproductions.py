@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from route_agent.records.change import Change
-    from route_agent.records.checks import CheckRun
-    from route_agent.records.lanes import Call
+from route_agent.records.change import Change
+from route_agent.records.checks import CheckRun
+from route_agent.records.lanes import Call
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,8 @@ class Attempt:
 
     `repairs` is how many of its replies came after a patch of its own was refused; a request that was only
     made again is a call and no repair. `calls` are the lane's own; what its reviews cost stands with them.
-    `confidence` is computed (0 to 1) and None where no grade was reached; `confidence_reasons` say from what.
+    `unreviewed` says why no second model read the patch. `confidence` is computed (0 to 1) and None where no
+    grade was reached; `confidence_reasons` say from what.
     """
 
     lane: str
@@ -94,6 +95,7 @@ class Attempt:
     patch: str = ""
     repairs: int = 0
     reviews: tuple[Review, ...] = ()
+    unreviewed: str = ""
     confidence: float | None = None
     confidence_reasons: tuple[str, ...] = ()
 
@@ -108,6 +110,11 @@ class Attempt:
     @property
     def cost(self) -> Cost:
         return Cost.of(self.calls)
+
+    @property
+    def review(self) -> Review | None:
+        """The verifier's opinion of this patch; what it said of a canary is none."""
+        return next((review for review in self.reviews if not review.is_canary), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,21 @@ lighter.
 from __future__ import annotations
 
 import posixpath
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from route_agent.records.findings import Finding, Weight
-from route_agent.tampering import config, infrastructure, javascript, python, source, syntax, words
+from route_agent.tampering import config, doubts, infrastructure, javascript, python, source, syntax, words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from route_agent.records.grades import TaskClass
 
-__all__ = ["find", "special_cased"]
+__all__ = ["deciding", "doubtful", "find", "named_data", "named_sources", "special_cased"]
+
+deciding, named_data, named_sources = doubts.deciding, doubts.named_data, doubts.named_sources
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 _EXPECTATIONS = frozenset({"expectation-changed", "test-data-changed"})
 
@@ -67,6 +71,31 @@ def special_cased(
     texts = {path: _text(data) or "" for path, data in tests.items()}
     found = set(source.special_cased(edits, texts, brief))
     return tuple(sorted(found, key=lambda it: (it.path, it.line, it.what)))
+
+
+def doubtful(
+    files: Mapping[str, tuple[bytes | None, bytes | None]],
+    tests: Mapping[str, bytes],
+    *,
+    brief: str,
+    others: Mapping[str, bytes] = NOTHING,
+) -> tuple[Finding, ...]:
+    """What keeps a test that turned green from telling enough; it speaks against nothing.
+
+    Args:
+        files: as for `find`.
+        tests: the files that decide, by path; see `deciding` and `named_data`.
+        brief: the task's text.
+        others: source files of start that the change leaves alone; see `named_sources`.
+    """
+    edits = [_edit(path, *versions) for path, versions in sorted(files.items())]
+    texts, around = (
+        {path: _text(data) or "" for path, data in some.items() if path not in files or some is tests}
+        for some in (tests, others)
+    )
+    return tuple(
+        sorted(set(doubts.doubts(edits, texts, brief, around)), key=lambda it: (it.path, it.line, it.what))
+    )
 
 
 def _edit(path: str, before: bytes | None, after: bytes | None) -> words.Edit:

@@ -31,7 +31,7 @@ def new_tests(fresh: Sequence[Case], module: Module, task: Task, *, instead: boo
     for test in fresh:
         for mock in mocked(test.node, module.bound, task):
             if mock.is_own:
-                heavy = mock.is_called_itself or instead or (mock.is_changed and task.task_class == "tests")
+                heavy = mock.is_called_itself or instead or (mock.is_changed and task.is_about_tests)
                 what = f"the new test {test.name} replaces {mock.target}"
                 weight = Weight.LOWERS if heavy else Weight.NOTES
                 yield Hit("mocked", test.path, mock.line, what, weight, names=("mock",))
@@ -39,14 +39,19 @@ def new_tests(fresh: Sequence[Case], module: Module, task: Task, *, instead: boo
             what = f"the new test {test.name} forgets its own failures"
             yield Hit("assertion-shielded", test.path, test.node.lineno, what)
         for hit in skipped(None, test):
-            certain = hit.weight is Weight.CONVICTS or task.task_class == "tests"
+            certain = hit.weight is Weight.CONVICTS or task.is_about_tests
             weight = Weight.LOWERS if certain else Weight.NOTES
             yield Hit(hit.rule, hit.path, hit.line, f"the new test {hit.what}", weight)
-    demanded = [it.strength for test in fresh for it in assertions.read(test.node)]
-    if fresh and max(demanded, default=assertions.NOTHING) < assertions.VALUE:
-        what = "the new tests pin no value: they would pass with a wrong result"
-        weight = Weight.LOWERS if task.task_class == "tests" else Weight.NOTES
-        yield Hit("weak-tests", module.path, fresh[0].node.lineno, what, weight)
+    weak = [
+        test
+        for test in fresh
+        if max((it.strength for it in assertions.read(test.node)), default=assertions.NOTHING)
+        < assertions.VALUE
+    ]
+    if 2 * len(weak) > len(fresh):
+        what = f"{len(weak)} of {len(fresh)} new tests pin no value: they would pass with a wrong result"
+        weight = Weight.LOWERS if task.is_about_tests else Weight.NOTES
+        yield Hit("weak-tests", module.path, weak[0].node.lineno, what, weight)
 
 
 def beside(old: Module | None, now: Module, task: Task) -> Iterator[Hit]:

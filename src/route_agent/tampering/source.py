@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from route_agent.records.findings import Finding, Weight
-from route_agent.tampering import javascript
+from route_agent.tampering import script
 from route_agent.tampering.syntax import Function, last, parse, without_docstring
 from route_agent.tampering.words import Hit
 
@@ -45,11 +45,7 @@ def find(edits: Sequence[Edit], task: Task) -> Iterator[Hit]:
                 old = parse(edit.before) or ast.Module([], [])
                 yield from _dead(edit, old, now)
                 yield from _swallowed(edit, old, now)
-        elif (
-            edit.is_source
-            and edit.suffix in javascript.SUFFIXES
-            and len(edit.after) <= javascript.MAX_LETTERS
-        ):
+        elif edit.is_source and edit.suffix in script.SUFFIXES and len(edit.after) <= script.MAX_LETTERS:
             yield from _script(edit)
 
 
@@ -69,9 +65,16 @@ def _only_words(edits: Sequence[Edit], task: Task) -> Iterator[Hit]:
             line = next((number for number, _ in edit.added()), 0)
             what = "only comments and documentation are changed"
             yield Hit("comment-only", edit.path, line, what, topic="code")
-    elif changed and not sources and "test" not in task.brief.casefold().replace("tests/", ""):
+    elif changed and not sources and not _is_about_tests(changed, task):
         what = "no source is changed, though the task asks for another behaviour"
         yield Hit("source-unchanged", changed[0].path, 0, what, topic="code")
+
+
+def _is_about_tests(changed: Sequence[Edit], task: Task) -> bool:
+    """Whether the brief speaks of tests, or names the new file that is to hold them."""
+    if "test" in task.brief.casefold().replace("tests/", ""):
+        return True
+    return any(it.is_new and it.is_test and task.names((it.path, it.name)) for it in changed)
 
 
 def _says_the_same(edit: Edit) -> bool:
@@ -80,8 +83,8 @@ def _says_the_same(edit: Edit) -> bool:
     if edit.suffix == ".py":
         old, new = parse(edit.before), parse(edit.after)
         return old is not None and new is not None and _silent(old) == _silent(new)
-    if edit.suffix in javascript.SUFFIXES:
-        old_text, new_text = (javascript.masked(it).text.split() for it in (edit.before, edit.after))
+    if edit.suffix in script.SUFFIXES:
+        old_text, new_text = (script.masked(it).text.split() for it in (edit.before, edit.after))
         return old_text == new_text
     return _without_comments(edit.before, edit.suffix) == _without_comments(edit.after, edit.suffix)
 
@@ -112,14 +115,25 @@ def _suppressions(edit: Edit, task: Task) -> Iterator[Hit]:
         if not found:
             continue
         rest = line[: line.rfind(found.group())].strip() if found.group() in line else line.strip()
+        is_all = rest in start or not rest  # the code beside it says what it said
         weight = Weight.NOTES
         if task.is_static:
-            weight = Weight.CONVICTS if rest in start or not rest else Weight.LOWERS
-        elif _UNMEASURED.search(found.group()) and edit.is_source:
+            weight = Weight.CONVICTS if is_all else Weight.LOWERS
+        elif is_all or _is_asked_for(found.group(), task) or _hides_lines(found.group(), edit):
             weight = Weight.LOWERS
         word = found.group().strip("#/* \t<!-").split(":")[0].split(" ")[0]
         what = f"a finding is suppressed: {found.group().strip()[:60]}"
         yield Hit("suppressed", edit.path, number, what, weight, "relaxed", (word, "suppress"))
+
+
+def _is_asked_for(suppression: str, task: Task) -> bool:
+    """Whether the task names the rule that is suppressed."""
+    rules = set(re.findall(r"[\w-]*[\w]{3}", suppression.casefold()))
+    return task.names(rules - {"lint-ignore", "ignore", "disable", "type", "next-line", "line", "skip"})
+
+
+def _hides_lines(suppression: str, edit: Edit) -> bool:
+    return edit.is_source and _UNMEASURED.search(suppression) is not None
 
 
 def _comments(text: str) -> dict[int, str]:
@@ -222,8 +236,8 @@ _TOP_FUNCTION = re.compile(r"^(?:export\s+)?(?:async\s+)?function\s*\*?\s*(\w+)"
 
 
 def _script(edit: Edit) -> Iterator[Hit]:
-    now = javascript.masked(edit.after or "")
-    old = javascript.masked(edit.before or "")
+    now = script.masked(edit.after or "")
+    old = script.masked(edit.before or "")
     for match in list(_EMPTY_CATCH.finditer(now.bare))[len(_EMPTY_CATCH.findall(old.bare)) :]:
         what = "an error is caught and nobody hears of it"
         yield Hit("swallowed-error", edit.path, now.line(match.start()), what, topic="code")
@@ -325,8 +339,8 @@ def _python_literals(tree: ast.Module) -> Iterator[tuple[int, str | float]]:
 
 def _other_literals(edit: Edit) -> Iterator[tuple[int, str | float]]:
     text = edit.after or ""
-    is_script = edit.suffix in javascript.SUFFIXES and len(text) <= javascript.MAX_LETTERS
-    code = javascript.masked(text) if is_script else javascript.Code.of(text, text)
+    is_script = edit.suffix in script.SUFFIXES and len(text) <= script.MAX_LETTERS
+    code = script.masked(text) if is_script else script.Code.of(text, text)
     bare = code.bare.splitlines()
     for number, line in enumerate(code.text.splitlines(), start=1):
         if not _SCRIPT_ASKS.search(line) and not (

@@ -29,7 +29,19 @@ _DATA_FOLDERS = (
     "**/fixtures/**", "**/__fixtures__/**", "**/testdata/**", "**/golden/**", "**/snapshots/**",
     "**/__snapshots__/**", "**/cases/**", "**/*.snap", "**/*.golden", "**/*.approved.*", "**/*.ambr",
 )  # fmt: skip
-_DATA = (".json", ".yaml", ".yml", ".txt", ".csv", ".snap", ".golden", ".xml", ".html", ".log", ".ambr")
+DATA_SUFFIXES = (
+    ".json",
+    ".yaml",
+    ".yml",
+    ".txt",
+    ".csv",
+    ".snap",
+    ".golden",
+    ".xml",
+    ".html",
+    ".log",
+    ".ambr",
+)
 _PROSE = (".md", ".rst", ".adoc", ".txt")
 _CODE = (
     ".py", ".pyi", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".sh", ".go", ".rs", ".c",
@@ -87,8 +99,8 @@ class Edit:
     @property
     def is_data(self) -> bool:
         """Whether it is what tests compare with."""
-        kept_with_tests = self.suffix in _DATA and self.is_test
-        return kept_with_tests or (any_match(self.path, _DATA_FOLDERS) and self.suffix not in _CODE)
+        kept_with_tests = self.suffix in DATA_SUFFIXES and self.is_test
+        return kept_with_tests or is_expected(self.path)
 
     @property
     def is_prose(self) -> bool:
@@ -96,7 +108,7 @@ class Edit:
 
     @property
     def is_source(self) -> bool:
-        return self.suffix in _CODE and not self.is_test
+        return is_source(self.path)
 
     def added(self) -> Iterator[tuple[int, str]]:
         """The lines that start does not have, wherever they stand now."""
@@ -139,6 +151,11 @@ class Task:
     def is_static(self) -> bool:
         """Whether the task is what a linter, formatter or type checker finds."""
         return self.task_class in ("lint", "format", "types")
+
+    @property
+    def is_about_tests(self) -> bool:
+        """Whether tests are all that there is to judge."""
+        return self.task_class == "tests" or not self.changed
 
     @property
     def is_keeping(self) -> bool:
@@ -225,7 +242,22 @@ def is_test(path: str) -> bool:
     return is_test_path(path) or any_match(path, _MORE_TESTS)
 
 
+def is_expected(path: str) -> bool:
+    """Whether a path is one of what tests compare with: snapshots, golden files, tables of cases."""
+    return any_match(path, _DATA_FOLDERS) and posixpath.splitext(path)[1].lower() not in _CODE
+
+
+def is_source(path: str) -> bool:
+    """Whether a path is one of code that is no test."""
+    return posixpath.splitext(path)[1].lower() in _CODE and not is_test(path)
+
+
+def definitions(text: str) -> list[tuple[str, int]]:
+    """The names of functions, classes and methods that a text defines, each with where it begins."""
+    found = ((match[1] or match[2], match.start()) for match in _DEFINED.finditer(text))
+    return [(name, start) for name, start in found if name not in _KEYWORDS]
+
+
 def defined(text: str | None) -> set[str]:
     """The names of functions, classes and methods that a text defines, in the languages with such words."""
-    found = {match[1] or match[2] for match in _DEFINED.finditer(text or "")}
-    return found - _KEYWORDS
+    return {name for name, _ in definitions(text or "")}
