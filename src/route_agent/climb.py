@@ -12,8 +12,8 @@ from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderErr
 from route_agent.patch import guard
 from route_agent.prompt import tellable
 from route_agent.records.events import Event, Step
-from route_agent.records.grades import Failure, Grade, Verdict
-from route_agent.records.runs import Attempt, Evidence
+from route_agent.records.grades import Failure, Verdict
+from route_agent.records.runs import Attempt
 from route_agent.repo.apply import TreeFiles, apply_reply, judge_patch
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
-    from route_agent.records.grades import TaskClass
     from route_agent.records.lanes import Request
     from route_agent.records.risk import Decision
+    from route_agent.records.runs import Evidence
+    from route_agent.reproducing.reproducer import Reproducer
+    from route_agent.review import Reviewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class Climb:
         desk_for: a lane's desk, with what tells it whether a reply fits.
         ask: writes the request for a lane, with what was tried before.
         prover: proves a change.
+        reviewer: looks again at what met its bar.
+        reproducer: has a test for the brief, where one can be had.
         purse: the run's money.
         forced: whether the operator allowed a lane below an always-strong condition.
         record: keeps an attempt the moment it ended.
@@ -63,6 +67,8 @@ class Climb:
     desk_for: Callable[[Lane, Callable[[str], Change]], Desk]
     ask: Callable[[Lane, Sequence[Attempt]], Request]
     prover: Prover
+    reviewer: Reviewer
+    reproducer: Reproducer
     purse: Purse
     record: Callable[[Attempt], None]
     on: Listener
@@ -73,16 +79,33 @@ class Climb:
         attempts: list[Attempt] = []
         for name in self.decision.ladder[: self.policy.limits.max_attempts]:
             attempt = self._try(self.lanes[name], attempts)
-            attempts.append(attempt)
-            self.record(attempt)
-            self.on(Event(Step.RESULT, f"{name}: {attempt.failure.value if attempt.failure else 'accepted'}"))
-            if attempt.accepted:
-                return attempts, Verdict.ACCEPTED, f"accepted at {attempt.grade.value} by {name}"
-            if attempt.failure in _ENDINGS:
-                return attempts, _ENDINGS[attempt.failure], attempt.reason
+            if ending := self._ended(attempt, attempts):
+                return attempts, *ending
             if not self._may_follow(attempt):
                 break
+        spared = self.reproducer.doubted(attempts)
+        if spared and (ending := self._ended(self._judged_again(spared), attempts)):
+            return attempts, *ending
         return attempts, *self._unsolved(attempts)
+
+    def _ended(self, attempt: Attempt, attempts: list[Attempt]) -> tuple[Verdict, str] | None:
+        """Keep an attempt; how the run ends, if it does with this one."""
+        attempts.append(attempt)
+        self.record(attempt)
+        told = attempt.failure.value if attempt.failure else "accepted"
+        self.on(Event(Step.RESULT, f"{attempt.lane}: {told}"))
+        if attempt.failure is None:
+            return Verdict.ACCEPTED, f"accepted at {attempt.grade.value} by {attempt.lane}"
+        return (_ENDINGS[attempt.failure], attempt.reason) if attempt.failure in _ENDINGS else None
+
+    def _judged_again(self, spared: Attempt) -> Attempt:
+        """What becomes of a patch once the test that alone spoke against it was set aside."""
+        began = time.monotonic()
+        if spared.change is None:
+            return spared
+        attempt = self._judge(replace(spared, evidence=None, failure=None), spared.change, ())
+        reason = f"judged again without the reproduction: {attempt.reason}"
+        return replace(attempt, calls=(), repairs=0, reason=reason, seconds=time.monotonic() - began)
 
     def _may_follow(self, attempt: Attempt) -> bool:
         """Whether a higher lane may be asked after this failure."""
@@ -109,8 +132,11 @@ class Climb:
         attempt = Attempt(lane.name, lane.provider, lane.model)
         fit = cache(self._fit)  # what a lane has tried on its desk is not worked out twice
         try:
-            proposal = lane.propose(self.ask(lane, tried), self.desk_for(lane, fit))
-            attempt = replace(attempt, summary=proposal.summary, repairs=proposal.repairs)
+            request = self.ask(lane, tried)
+            self.reproducer.begin(lane, request)
+            proposal = lane.propose(request, self.desk_for(lane, fit))
+            calls = self.purse.made(paid, lane.name)  # before a reviewer's, whose lane may have the same name
+            attempt = replace(attempt, calls=calls, summary=proposal.summary, repairs=proposal.repairs)
             change = self._bounded(proposal.tree) if proposal.tree else fit(proposal.reply or "")
             attempt = replace(
                 attempt, change=change, patch=self.prover.slot.trees.diff(self.start, change.new_tree)
@@ -125,7 +151,8 @@ class Climb:
             attempt = replace(attempt, failure=Failure.UNAPPLIABLE, reason=str(error))
         except HostilePatch as error:
             attempt = replace(attempt, failure=Failure.HOSTILE, reason=str(error))
-        return replace(attempt, calls=tuple(self.purse.calls[paid:]), seconds=time.monotonic() - began)
+        calls = attempt.calls or self.purse.made(paid, lane.name)
+        return replace(attempt, calls=calls, seconds=time.monotonic() - began)
 
     def _fit(self, reply: str) -> Change:
         """The reply as a change of trees: all of it or none, and within its bounds."""
@@ -153,11 +180,7 @@ class Climb:
         if below and (why := self._belongs_higher(change) or "; ".join(odd)):
             return replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {self.top}: {why}")
         self.on(Event(Step.CHECK, change.summary))
-        about = (*self.touched, *change.paths)
-        wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
-        found = self.prover.prove(
-            change, self.baseline, wanted, task_class=self.decision.task_class, brief=self.brief
-        )
+        found = self._prove(change)
         found = replace(found, reasons=(*found.reasons, *odd))
         attempt = replace(attempt, evidence=found)
         if found.failure:
@@ -165,6 +188,18 @@ class Climb:
             failure = Failure.STALLED if stalled else found.failure
             return replace(attempt, failure=failure, reason="; ".join(found.reasons))
         return self._accept(attempt, found, change)
+
+    def _prove(self, change: Change) -> Evidence:
+        about = (*self.touched, *change.paths)
+        wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
+        return self.prover.prove(
+            change,
+            self.baseline,
+            wanted,
+            task_class=self.decision.task_class,
+            brief=self.brief,
+            reproduction=self.reproducer.test(),
+        )
 
     @property
     def top(self) -> str:
@@ -187,30 +222,12 @@ class Climb:
         if routing.is_confirmed(claimed, change) or self.policy.bar(attempt.lane, claimed).rank > bar.rank:
             bar = self.policy.bar(attempt.lane, claimed)
         if found.grade.reaches(bar):
-            return replace(attempt, reason="; ".join(found.reasons))
+            tried = self.decision.ladder[: self.policy.limits.max_attempts]
+            attempt = replace(attempt, reason="; ".join(found.reasons))
+            return self.reviewer.look(attempt, self._prove, higher=attempt.lane != tried[-1])
+        attempt = self.reviewer.weighed(attempt)
         reason = f"graded {found.grade.value}, {attempt.lane} needs {bar.value}: {'; '.join(found.reasons)}"
         return replace(attempt, failure=Failure.WEAK, reason=reason)
 
 
 _ENDINGS = {Failure.HOSTILE: Verdict.HOSTILE, Failure.LIMIT: Verdict.LIMIT}
-
-
-def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision:
-    """The decision without the lanes whose bar no check here could reach, each named with its reason."""
-    bars = {lane: _lowest_bar(policy, lane, decision.task_class) for lane in decision.ladder}
-    kept = [lane for lane, bar in bars.items() if highest.reaches(bar)]
-    skipped = tuple(
-        f"{lane} skipped: it needs {bar.value}, and no check here can prove more than {highest.value}"
-        for lane, bar in bars.items()
-        if lane not in kept
-    )
-    return replace(
-        decision,
-        lane=kept[0] if kept else decision.lane,
-        ladder=tuple(kept),
-        skipped=(*decision.skipped, *skipped),
-    )
-
-
-def _lowest_bar(policy: Policy, lane: str, task_class: TaskClass) -> Grade:
-    return min(policy.bar(lane, task_class), policy.bar(lane, "other"), key=lambda grade: grade.rank)

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-import posixpath
-import time
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from route_agent import covering, evidence, mutants, tampering
-from route_agent.checks.cache import Cache
+from route_agent import covering, evidence, suspicions
+from route_agent.checks.alone import with_flaky
+from route_agent.checks.cache import Cache, told
+from route_agent.checks.haste import Haste
+from route_agent.checks.left_behind import names
 from route_agent.checks.runner import run_checks
 from route_agent.errors import EnvironmentBroken
+from route_agent.experiments import Laboratory, only
 from route_agent.judges import judging
-from route_agent.records.checks import CheckKind
-from route_agent.records.experiments import Experiment, Known, Mutants, Trial
-from route_agent.repo.trees import Content
+from route_agent.records.experiments import Experiment, Known
+from route_agent.records.findings import Finding, Weight
+from route_agent.repo.apply import with_test
+from route_agent.reproduction import based_on, told_of
 from route_agent.routing import is_test_path
-from route_agent.sandbox.walls import Place
+from route_agent.sandbox.trial import of_kind
+from route_agent.tampering.still_red import still_red
+from route_agent.tampering.words import is_expected, is_test
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import threading
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from route_agent.mutants import Mutant
-    from route_agent.policy import Policy
+    from route_agent.policy import CheckSpec, Policy
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckResult, CheckRun
-    from route_agent.records.findings import Finding, LineCoverage
+    from route_agent.records.findings import LineCoverage
     from route_agent.records.grades import TaskClass
+    from route_agent.records.reproductions import Reproduction
     from route_agent.records.runs import Evidence
     from route_agent.repo.scratch import Slot
+    from route_agent.sandbox.place import Place
     from route_agent.sandbox.walls import Walls
-
-
-MAX_ALONE = 50
-MUTANT_SECONDS = 20.0
 
 
 class Prover:
@@ -46,6 +49,7 @@ class Prover:
         policy: which checks there are; it comes from the base.
         trusted: the checks whose exposures the user has allowed.
         on_check: told each result as it arrives.
+        stop: ends the checks when set, so that another thread can end them.
     """
 
     def __init__(
@@ -56,25 +60,26 @@ class Prover:
         *,
         trusted: frozenset[str] = frozenset(),
         on_check: Callable[[CheckResult], None] = lambda result: None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.slot = slot
         self.walls = walls
         self.policy = policy
         self._trusted = trusted
         self._on_check = on_check
-        self._cache = Cache(slot.trees.repository, walls.isolation, policy)
+        self._stop = stop
+
+    @property
+    def _cache(self) -> Cache:
+        slot = self.slot
+        return Cache(
+            slot.trees.repository, self.walls.isolation, self.policy, self._trusted, slot.surroundings
+        )
 
     @property
     def place(self) -> Place:
         """Where checks and fixers run: the scratch, standing at the checkout's own path."""
-        slot = self.slot
-        return Place(
-            tree=slot.tree,
-            project=slot.trees.repository.root,
-            home=slot.home,
-            results=slot.results,
-            tools=slot.tools,
-        )
+        return self.slot.place
 
     def baseline(self, tree: str) -> CheckRun:
         """The checks at start, from the cache where everything that could change them is the same.
@@ -82,16 +87,34 @@ class Prover:
         Raises:
             EnvironmentBroken: they cannot prove anything here. Nothing has been paid for yet.
         """
-        run = self._cache.get(tree) or self._cache.put(self._run(tree))
+        self.slot.look_again()
+        try:
+            entry = self._cache.start(tree)
+            run = entry.run() or entry.keep_run(self._at_start(tree))
+        except _Disturbed:
+            self._turn_to_mirror()
+            entry = self._cache.start(tree)
+            run = entry.run() or entry.keep_run(self._at_start(tree))
         if reason := evidence.broken_environment(run):
             raise EnvironmentBroken(
                 f"checks cannot run here: {reason}. $0 spent", hint="route-agent doctor says what is missing"
             )
         return run
 
+    def _at_start(self, tree: str) -> CheckRun:
+        """The checks on a tree, and what is red there once more by itself."""
+        run = self._run(tree)
+        if evidence.broken_environment(run):
+            return run
+
+        def again(checks: Sequence[CheckSpec]) -> CheckRun:
+            return self._some(checks, tree)
+
+        return with_flaky(run, self.policy.checks, again, reruns=self.policy.flaky.reruns)
+
     def known_baseline(self, tree: str) -> CheckRun | None:
         """The cached results of the checks on a tree, if there are any; nothing is run."""
-        return self._cache.get(tree)
+        return self._cache.start(tree).run()
 
     def prove(
         self,
@@ -101,6 +124,7 @@ class Prover:
         *,
         task_class: TaskClass = "other",
         brief: str = "",
+        reproduction: Reproduction | None = None,
     ) -> Evidence:
         """Run the checks on the patched tree, try what grading asks for, and grade what they prove.
 
@@ -110,38 +134,139 @@ class Prover:
             wanted: what is red at start and should turn green.
             task_class: what the task asks for.
             brief: the task's text.
+            reproduction: a test for the brief. It stands over every tree that is run, its tests must turn
+                green, and what is compared with is start with the test there. Findings and executed lines
+                are about the patch alone.
 
         Raises:
             EnvironmentBroken: the checks saw other code than the scratch's.
         """
+        self.slot.look_again()
+        try:
+            return self._proved(change, baseline, wanted, task_class, brief, reproduction)
+        except _Disturbed:
+            self._turn_to_mirror()
+            # what is compared with has to be seen in the same kind of scratch
+            baseline = self.baseline(change.old_tree)
+            reproduction = based_on(reproduction, baseline) if reproduction else None
+            found = self._proved(change, baseline, wanted, task_class, brief, reproduction)
+            return replace(found, reasons=(*found.reasons, DISTURBED))
+
+    def _turn_to_mirror(self) -> None:
+        self.slot.overlaid = False
+        self.walls = of_kind(self.walls, f"mirror: {DISTURBED}")
+
+    def _proved(
+        self,
+        change: Change,
+        baseline: CheckRun,
+        wanted: frozenset[str],
+        task_class: TaskClass,
+        brief: str,
+        reproduction: Reproduction | None,
+    ) -> Evidence:
+        # every argument is part of the key
+        asked = (change.old_tree, change.new_tree, told(baseline), sorted(wanted), task_class, brief)
+        entry = self._cache.entry("proof", *asked, _told_test(reproduction))
+        return entry.proof() or entry.keep_proof(
+            self._judged(change, baseline, wanted, task_class, brief, reproduction)
+        )
+
+    def _judged(
+        self,
+        change: Change,
+        baseline: CheckRun,
+        wanted: frozenset[str],
+        task_class: TaskClass,
+        brief: str,
+        reproduction: Reproduction | None,
+    ) -> Evidence:
+        findings = suspicions.found(self.slot.trees, change, task_class, brief, wanted)
+        if reproduction is None or reproduction.change is None or reproduction.baseline is None:
+            found = self._prove(change, baseline, wanted, findings, task_class, brief)
+            self._refuse_disturbed()
+            return found
+        found = self._prove(
+            with_test(self.slot.trees, change, reproduction.change),
+            reproduction.baseline,
+            wanted | frozenset(reproduction.tests),
+            findings,
+            task_class,
+            brief,
+            frozenset(reproduction.tests),
+        )
+        self._refuse_disturbed()
+        return told_of(found, reproduction)
+
+    def _refuse_disturbed(self) -> None:
+        """What was seen while the files below changed proves nothing."""
+        if not self.slot.is_undisturbed():
+            raise _Disturbed
+
+    def _prove(
+        self,
+        change: Change,
+        baseline: CheckRun,
+        wanted: frozenset[str],
+        findings: tuple[Finding, ...],
+        task_class: TaskClass,
+        brief: str,
+        reproduced: frozenset[str] = frozenset(),
+    ) -> Evidence:
         sources = self._sources(change)
-        run = self._run(change.new_tree, change.paths, wanted, measure=frozenset(sources))
+        run = self._patched(change, baseline, wanted, frozenset(sources))
         if wrong := [it for it in run.results if it.reason.startswith("wrong code under test")]:
             raise EnvironmentBroken(f"{wrong[0].name}: {wrong[0].reason}", hint="route-agent doctor")
         commands = [check.run for check in self.policy.checks]
         judges = judging(change, commands, self._tools_changed(change))
-        findings = self._findings(change, task_class, brief, wanted)
-        known = Known(findings, self._lines(change, run, sources))
+        findings = (*findings, *_rewritten(change, baseline, run))
+        own_tests = frozenset(path for path in change.paths if is_test(path) or is_expected(path))
+        only_tests = all(path in own_tests or not covering.language(path) for path in change.paths)
+        findings += self._edited_and_red(change, own_tests, evidence.still_red(baseline, run))
+        findings += suspicions.doubts(self.slot.trees, change, brief, evidence.mended(baseline, run))
+        known = Known(findings, self._lines(change, run, sources), own_tests, only_tests, reproduced)
+        laboratory = self._laboratory(change, run, judges, sources)
         while True:
             found = evidence.grade(baseline, run, wanted, judges=judges, task_class=task_class, known=known)
             if not isinstance(found, Experiment):
-                return found
-            known = self._try(found, known, change, run, judges)
+                return replace(found, flaky=tuple(sorted({*found.flaky, *run.flaky})))
+            known = laboratory.attempt(found, known)
 
-    def _findings(
-        self, change: Change, task_class: TaskClass, brief: str, wanted: frozenset[str]
+    def _edited_and_red(
+        self, change: Change, own_tests: frozenset[str], red: frozenset[str]
     ) -> tuple[Finding, ...]:
-        """What the change itself shows, without running anything."""
-        trees = self.slot.trees
-        before = trees.read(trees.entries(change.old_tree, change.paths))
-        after = trees.read(trees.entries(change.new_tree, change.paths))
-        files = {path: (before.get(path), after.get(path)) for path in change.paths}
-        entries = trees.entries(change.old_tree)
-        tests = {name.split("::")[1] for name in wanted if name.count("::") > 1}
-        judged_by = trees.read({path: entries[path] for path in tests if path in entries})
-        return (
-            *tampering.find(files, task_class=task_class, brief=brief, tree=entries),
-            *tampering.special_cased(files, judged_by, brief=brief),
+        """What was red before is not the patch's fault; a test that the patch edits is never excused so."""
+        trees, paths = self.slot.trees, tuple(sorted(own_tests))
+        if not paths or not red:
+            return ()
+        before, after = (trees.read(trees.entries(it, paths)) for it in (change.old_tree, change.new_tree))
+        return tuple(still_red({path: (before.get(path), after.get(path)) for path in paths}, red))
+
+    def run(self, tree: str) -> CheckRun:
+        """All checks on a tree, as at start."""
+        return self._undisturbed(lambda: self._run(tree))
+
+    def run_only(self, tree: str, tests: frozenset[str]) -> CheckRun:
+        """These tests of a tree by themselves, as `check::test`; the whole check where it takes no names."""
+        return self._undisturbed(lambda: self._some(only(self.policy.checks, tests), tree))
+
+    def _undisturbed(self, work: Callable[[], CheckRun]) -> CheckRun:
+        self.slot.look_again()
+        run = work()
+        if self.slot.is_undisturbed():
+            return run
+        self._turn_to_mirror()
+        return work()
+
+    def _some(self, checks: Sequence[CheckSpec], tree: str) -> CheckRun:
+        self.slot.show(tree)
+        return run_checks(
+            checks,
+            self.place,
+            self.walls,
+            tree_id=tree,
+            trusted_exposures=self._trusted,
+            stop=self._stop,
         )
 
     def _sources(self, change: Change) -> dict[str, bytes]:
@@ -157,67 +282,23 @@ class Prover:
                 executed[path] = executed.get(path, frozenset()) | lines
         return covering.measure(self.slot.trees.diff(change.old_tree, change.new_tree), sources, executed)
 
-    def _try(
-        self, experiment: Experiment, known: Known, change: Change, run: CheckRun, judges: frozenset[str]
-    ) -> Known:
-        if experiment.trial is Trial.ALONE:
-            return replace(known, alone=self._alone(change.new_tree, experiment.tests))
-        if experiment.trial is Trial.RESTORED:
-            return replace(known, restored=self._run(self._restored(change, judges), change.paths))
-        return replace(known, mutants=self._mutants(change, run, known))
-
-    def _alone(self, tree: str, tests: frozenset[str]) -> CheckRun:
-        """Only these tests, where the check's runner takes them by name; else the whole check once more."""
-        checks = []
-        for check in self.policy.checks:
-            ids = sorted(it.partition("::")[2] for it in tests if it.startswith(f"{check.name}::"))
-            if ids:
-                by_name = runs_pytest(check.run) and len(ids) <= MAX_ALONE
-                checks.append(
-                    check.model_copy(update={"run": (*check.run, *(ids if by_name else ())), "when": ()})
-                )
-        self.slot.show(tree)
-        return run_checks(checks, self.place, self.walls, tree_id=tree, trusted_exposures=self._trusted)
-
-    def _restored(self, change: Change, judges: frozenset[str]) -> str:
-        """The patched tree with start's tests and configuration put back."""
-        trees = self.slot.trees
-        paths = tuple(sorted(judges))
-        entries = trees.entries(change.old_tree, paths)
-        data = trees.read(entries)
-        return trees.write(
-            change.new_tree,
-            {path: Content(entries[path].mode, data[path]) if path in data else None for path in paths},
+    def _laboratory(
+        self,
+        change: Change,
+        run: CheckRun,
+        judges: frozenset[str],
+        sources: Mapping[str, bytes],
+    ) -> Laboratory:
+        return Laboratory(
+            self.slot.trees,
+            self.policy.checks,
+            change,
+            run,
+            judges,
+            sources,
+            self._some,
+            self.policy.flaky.reruns,
         )
-
-    def _mutants(self, change: Change, run: CheckRun, known: Known) -> Mutants:
-        """Break the changed lines on purpose, one at a time, as long as the time box lasts."""
-        began = time.monotonic()
-        trees = self.slot.trees
-        sources = self._sources(change)
-        entries = trees.entries(change.new_tree, tuple(sources))
-        checks = [check for check in self.policy.checks if check.kind is CheckKind.TEST]
-        made, survivors = 0, []
-        for mutant in self._made(sources, known, change.new_tree):
-            if time.monotonic() - began > MUTANT_SECONDS:
-                break
-            tree = trees.write(
-                change.new_tree, {mutant.path: Content(entries[mutant.path].mode, mutant.content)}
-            )
-            self.slot.show(tree)
-            tried = run_checks(checks, self.place, self.walls, tree_id=tree, trusted_exposures=self._trusted)
-            made += 1
-            if all(
-                result.outcome is now.outcome for result in tried.results if (now := run.named(result.name))
-            ):
-                survivors.append((mutant.path, mutant.line, mutant.operator))
-        return Mutants(made, tuple(survivors), time.monotonic() - began)
-
-    def _made(self, sources: Mapping[str, bytes], known: Known, seed: str) -> Iterator[Mutant]:
-        changed = known.lines.changed if known.lines else frozenset()
-        for path, data in sorted(sources.items()):
-            lines = frozenset(line for name, line in changed if name == path)
-            yield from mutants.mutants(path, data, lines, seed=f"{seed}:{path}")
 
     def _tools_changed(self, change: Change) -> bool:
         """Whether the change gives the project's tools another configuration, apart from dependencies."""
@@ -240,6 +321,7 @@ class Prover:
         wanted: frozenset[str] = frozenset(),
         *,
         measure: frozenset[str] = frozenset(),
+        haste: Haste | None = None,
     ) -> CheckRun:
         self.slot.show(tree)
         owners = {name.partition("::")[0] for name in wanted}
@@ -248,7 +330,7 @@ class Prover:
             check.model_copy(update={"when": ()}) if check.name in owners else check
             for check in self.policy.checks
         ]
-        return run_checks(
+        run = run_checks(
             checks,
             self.place,
             self.walls,
@@ -257,9 +339,60 @@ class Prover:
             trusted_exposures=self._trusted,
             on_finished=self._on_check,
             measure=measure,
+            haste=haste,
+            stop=self._stop,
         )
+        self._refuse_disturbed()
+        return replace(run, changed=self._changed(checks))
+
+    def _changed(self, checks: Sequence[CheckSpec]) -> tuple[str, ...]:
+        """The tree's files that checks have changed, apart from those that they are to write."""
+        written = [path for check in checks for path in (check.junit, check.coverage) if path]
+        changed = self.slot.changed_since_shown()
+        return tuple(path for path in changed if not any(names(it, path) for it in written))
+
+    def _patched(
+        self, change: Change, baseline: CheckRun, wanted: frozenset[str], measure: frozenset[str]
+    ) -> CheckRun:
+        """The checks on the patched tree. What is all green is kept for other questions about that tree."""
+        tree, cache = change.new_tree, self._cache
+        entry = cache.entry("patched", tree, change.paths, sorted(wanted), sorted(measure))
+        if run := entry.run():
+            return run
+        as_start = cache.start(tree)
+        haste = Haste(baseline) if self.policy.stop_checks == "first_failure" else None
+        run = self._run(tree, change.paths, wanted, measure=measure, haste=haste)
+        if all(result.passed and not result.flaky for result in run.results):
+            entry.keep_run(run)
+            if len(run.results) == len(self.policy.checks):
+                results = tuple(replace(result, lines=None) for result in run.results)
+                as_start.keep_run(replace(run, results=results))
+        return run
 
 
-def runs_pytest(argv: tuple[str, ...]) -> bool:
-    """Whether a command is pytest itself, so that names of tests may follow it."""
-    return posixpath.basename(argv[0]) in ("pytest", "py.test") or argv[1:3] == ("-m", "pytest")
+MAX_REWRITTEN = 20
+DISTURBED = "files of the checkout were changed while they were checked: checked again in a mirror"
+
+
+class _Disturbed(Exception):
+    """The user worked in the checkout while an overlay stood over it."""
+
+
+def _told_test(reproduction: Reproduction | None) -> list[object]:
+    """All of a reproduction that can make a difference."""
+    if reproduction is None or reproduction.change is None or reproduction.baseline is None:
+        return []
+    change = reproduction.change
+    return [change.old_tree, change.new_tree, told(reproduction.baseline), sorted(reproduction.tests)]
+
+
+def _rewritten(change: Change, baseline: CheckRun, run: CheckRun) -> Iterator[Finding]:
+    """Files that were not the patched tree's any more when the checks had ended: what was judged is unclear.
+
+    A file that the same checks rewrite at start, and that is none of the change's, is only shown.
+    """
+    usual = frozenset(baseline.changed).difference(change.paths)
+    for path in run.changed[:MAX_REWRITTEN]:
+        is_code = is_test_path(path) or bool(covering.language(path))
+        weight = Weight.LOWERS if is_code and path not in usual else Weight.NOTES
+        yield Finding("changed-by-checks", path, 0, "changed while the checks ran", weight)

@@ -6,29 +6,37 @@ import json
 import secrets
 import shlex
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from route_agent import context, decide, evidence, places, prompt
-from route_agent.climb import Climb, within_reach
+from route_agent import decide, evidence
+from route_agent.climb import Climb
 from route_agent.config import prices, required_isolation
-from route_agent.errors import DeliveryRefused, EnvironmentBroken, LedgerError, RepositoryState
-from route_agent.lanes.build import build_lanes
+from route_agent.delivering import Delivery
+from route_agent.errors import EnvironmentBroken, LedgerError, RepositoryState
+from route_agent.lanes.build import build_lanes, build_reviewers, build_writers
 from route_agent.lanes.desk import Desk, Workspace
 from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import now
+from route_agent.library import Library
 from route_agent.proof import Prover
+from route_agent.records.change import Change
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Verdict
-from route_agent.records.lanes import Request
 from route_agent.records.runs import Cost, Run
-from route_agent.redaction import is_secret_name, redact_all
-from route_agent.repo.delivery import Wanted, deliver, refuse_early
-from route_agent.routing import Wish
+from route_agent.redaction import redact_all
+from route_agent.repo.delivery import Wanted, refuse_early
+from route_agent.repo.scratch import slot
+from route_agent.reproducing.making import Means
+from route_agent.reproducing.reproducer import Reproducer
+from route_agent.review import Reviewer, wants_no_patch
+from route_agent.routing import Wish, within_reach
 from route_agent.sandbox.environment import clean_environment
-from route_agent.sandbox.walls import best_walls
+from route_agent.sandbox.trial import walls_for
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Sequence
 
     from route_agent.decide import Opened
@@ -36,9 +44,9 @@ if TYPE_CHECKING:
     from route_agent.lanes.recorded import RecordedReplies
     from route_agent.ledger.store import Ledger
     from route_agent.policy import LaneSpec, Policy
-    from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
+    from route_agent.records.lanes import Request
     from route_agent.records.risk import Decision
     from route_agent.records.runs import Attempt
     from route_agent.risk import Facts
@@ -80,7 +88,7 @@ class _TaskRun:
         self.on = on
         self.began = time.monotonic()
         self.policy = _limited(ground.policy.policy, options)
-        walls = best_walls(ground.repository.root, required_isolation(ground.config))
+        walls = walls_for(ground.slot, required_isolation(ground.config), ground.config.scratch)
         self.prover = Prover(
             ground.slot,
             walls,
@@ -108,7 +116,9 @@ class _TaskRun:
         self.purse = Purse(
             ledger, self.run.id, self.prices, max_usd=limits.max_usd, per_day_usd=limits.per_day_usd
         )
+        self.delivery = Delivery(ground, self.prover, options.wanted)
         self.attempts: list[Attempt] = []
+        self.reproducer: Reproducer | None = None
         self.begun = False
 
     def go(self) -> Run:
@@ -123,6 +133,9 @@ class _TaskRun:
             raise KeyboardInterrupt(f"run {run.id}: {spent} spent") from None
         except LedgerError as error:
             raise self._with_what_was_spent(error) from error
+        finally:
+            if self.reproducer:
+                self.reproducer.stop()
 
     def _with_what_was_spent(self, error: LedgerError) -> LedgerError:
         """What cannot be written down is told at least."""
@@ -181,7 +194,7 @@ class _TaskRun:
         specs: dict[str, LaneSpec],
     ) -> Climb:
         deadline = self.began + self.policy.limits.deadline_s
-        library = _Library(self.ground, known, baseline)
+        library = Library(self.ground, known, baseline)
 
         def desk_for(lane: Lane, fit: Callable[[str], Change]) -> Desk:
             return Desk(
@@ -196,6 +209,8 @@ class _TaskRun:
         def ask(lane: Lane, tried: Sequence[Attempt]) -> Request:
             return library.request(specs[lane.name], tried)
 
+        reviewer = self._reviewer(decision, baseline, desk_for)
+        self.reproducer = self._reproducer(decision, baseline, library, reviewer, specs)
         return Climb(
             brief=self.run.brief,
             start=self.ground.start,
@@ -207,16 +222,77 @@ class _TaskRun:
             desk_for=desk_for,
             ask=ask,
             prover=self.prover,
+            reviewer=reviewer,
+            reproducer=self.reproducer,
             purse=self.purse,
             record=self._record,
             on=self.on,
             forced=self.options.wish.force,
         )
 
+    def _reviewer(
+        self,
+        decision: Decision,
+        baseline: CheckRun,
+        desk_for: Callable[[Lane, Callable[[str], Change]], Desk],
+    ) -> Reviewer:
+        lanes, off = build_reviewers(self.policy, self.ground.config, self.options.replies)
+        return Reviewer(
+            brief=self.run.brief,
+            task_class=decision.task_class,
+            policy=self.policy,
+            baseline=baseline,
+            lanes=lanes,
+            off=off,
+            desk_for=lambda lane: desk_for(lane, wants_no_patch),
+            trees=self.ground.slot.trees,
+            purse=self.purse,
+            track=self.ledger.track,
+            usual=lambda attempt: self.ledger.usual(attempt.lane, attempt.model),
+            on=self.on,
+        )
+
+    def _reproducer(
+        self,
+        decision: Decision,
+        baseline: CheckRun,
+        library: Library,
+        reviewer: Reviewer,
+        specs: dict[str, LaneSpec],
+    ) -> Reproducer:
+        writers, off = build_writers(self.policy, self.ground.config, self.options.replies)
+        means = Means(
+            brief=self.run.brief,
+            task_class=decision.task_class,
+            start=self.ground.start,
+            baseline=baseline,
+            policy=self.policy,
+            writers=writers,
+            off=off,
+            reviewers=reviewer.lanes,
+            specs=specs,
+            ask=lambda spec: library.request(spec, ()),
+            prover=self._another_prover,
+            trees=self.ground.slot.trees,
+            purse=self.purse,
+            prices=self.prices,
+            deadline=self.began + self.policy.limits.deadline_s,
+            on=self.on,
+        )
+        return Reproducer(means)
+
+    @contextmanager
+    def _another_prover(self, stop: threading.Event) -> Iterator[Prover]:
+        """A prover for another thread: a scratch of its own that sees the trees of this run."""
+        with slot(self.ground.repository) as mine:
+            mine.trees.borrow(self.ground.slot.trees)
+            mine.overlaid = self.ground.slot.overlaid
+            yield Prover(mine, self.prover.walls, self.policy, trusted=self.ground.trusted, stop=stop)
+
     def _workspace(self, start: str) -> Iterator[Workspace]:
         """The scratch at a tree, for a lane that edits files itself; the same walls as for checks."""
         slot = self.prover.slot
-        slot.show(start)
+        slot.show(start, mirrored=True)
         place = self.prover.place
         environment = clean_environment(place)
         yield Workspace(
@@ -225,6 +301,8 @@ class _TaskRun:
         )
 
     def _record(self, attempt: Attempt) -> None:
+        if attempt.accepted and self.reproducer:
+            attempt = self.delivery.with_its_test(attempt, self.reproducer.test())
         self.attempts.append(attempt)
         self.ledger.add_attempt(self.run.id, len(self.attempts), attempt)
 
@@ -243,6 +321,8 @@ class _TaskRun:
             told.append(
                 f"{name}: about {shown}, at most ${worst / 1e6:.2f} a call ({tokens:,} tokens to read)"
             )
+        if told and (test := climb.reproducer.quote()):
+            told.append(test)
         return "; ".join(told) or "no lane can be asked"
 
     def _finish(self, verdict: Verdict, reason: str) -> Run:
@@ -252,12 +332,12 @@ class _TaskRun:
             verdict=verdict,
             reason=reason,
             attempts=tuple(self.attempts),
+            reproduction=self.reproducer.ended() if self.reproducer else None,
             cost=Cost.of(self.purse.calls),
             seconds=time.monotonic() - self.began,
+            isolation=self.prover.walls.isolation,
         )
-        self._save()
-        if verdict is Verdict.ACCEPTED and self.options.wanted.anything:
-            self._deliver()
+        self.run = self.delivery.delivered(self.delivery.saved(self.run))
         self.run = replace(self.run, seconds=time.monotonic() - self.began)
         return self._written_down()
 
@@ -271,109 +351,6 @@ class _TaskRun:
             self._begin()
         self.ledger.finish(self.run, json.dumps(told))
         return runs.validate_python(told)
-
-    def _save(self) -> None:
-        """Keep every attempt's patch; the accepted one under its own name."""
-        kept = [(number, attempt) for number, attempt in enumerate(self.attempts, 1) if attempt.patch]
-        if not kept:
-            return
-        folder = places.run_dir(self.ground.repository.git_dir, self.run.id)
-        try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for number, attempt in kept:
-                name = "patch.diff" if attempt.accepted else f"attempt-{number}-{attempt.lane}.diff"
-                (folder / name).write_bytes(attempt.patch.encode("utf-8", "surrogateescape"))
-        except OSError as error:
-            why = f"not delivered: the patch cannot be saved: {error}" if self.run.accepted else ""
-            self.run = replace(self.run, delivered=why)
-            return
-        if self.run.accepted:
-            file = folder / "patch.diff"
-            next_step = f"git apply {shlex.quote(str(file))}"
-            self.run = replace(self.run, patch_path=str(file), next_step=next_step)
-
-    def _deliver(self) -> None:
-        accepted, saved = self.run.accepted, self.run.patch_path
-        if accepted is None or accepted.change is None or saved is None:
-            return
-        from pathlib import Path
-
-        if (self.options.wanted.commit or self.options.wanted.branch) and (
-            why := self._fails_on_head(accepted)
-        ):
-            undone = (
-                f"not delivered: HEAD plus the patch, without your uncommitted work, is not proved: {why}"
-            )
-            self.run = replace(self.run, delivered=undone)
-            return
-        repository, trees = self.ground.repository, self.ground.slot.trees
-        title = (accepted.summary or self.run.brief.splitlines()[0])[:72]
-        message = f"{title}\n\n{self.run.brief}\n\nRoute-Agent-Run: {self.run.id}\n"
-        message = message.encode("utf-8", "replace").decode()  # a reply can hold half a character pair
-        try:
-            done = deliver(repository, trees, accepted.change, Path(saved), self.options.wanted, message)
-            self.run = replace(self.run, delivered=done, next_step="")
-        except (DeliveryRefused, RepositoryState) as error:
-            self.run = replace(self.run, delivered=f"not delivered: {error}. {error.hint}".rstrip(". "))
-
-    def _fails_on_head(self, accepted: Attempt) -> str:
-        """Why what would be committed does not hold, where it is another tree than the proved one."""
-        change, baseline, head_tree = accepted.change, self.run.baseline, self.ground.repository.head_tree
-        if change is None or baseline is None or accepted.evidence is None or self.run.patch_path is None:
-            return ""
-        from pathlib import Path
-
-        trees = self.ground.slot.trees
-        onto_head = trees.patched(head_tree, Path(self.run.patch_path))
-        if onto_head is None or onto_head == change.new_tree:
-            return ""
-        mended = evidence.mended(baseline, accepted.evidence.checks)
-        found = self.prover.prove(trees.change(head_tree, onto_head), baseline, mended)
-        return "; ".join(found.reasons) if found.failure else ""
-
-
-class _Library:
-    """What a model may be shown of one task: chosen once, cut to each lane's size."""
-
-    def __init__(self, ground: Opened, known: Facts, baseline: CheckRun) -> None:
-        self._ground = ground
-        self._known = known
-        self._baseline = baseline
-        trees = ground.slot.trees
-        self._entries = trees.entries(ground.start)
-        failing = sorted({test for result in baseline.failed for test in result.red})
-        self._paths = tuple(self._entries)
-        order = context.candidates(known.brief, self._paths, known.change.paths, known.named, failing)
-        tests = [
-            path
-            for path in dict.fromkeys(test.partition("::")[0] for test in failing)
-            if path in self._entries
-        ]
-        imported = [
-            path
-            for data in trees.read({path: self._entries[path] for path in tests[:10]}).values()
-            for path in context.imported_by(data.decode("utf-8", "replace"), self._paths)
-        ]
-        self._order = list(dict.fromkeys([*known.named, *known.change.paths, *tests, *imported, *order]))
-
-    def request(self, spec: LaneSpec, tried: Sequence[Attempt]) -> Request:
-        """A lane's request, within its `max_context_tokens`."""
-        ground, trees = self._ground, self._ground.slot.trees
-        wanted = {path: self._entries[path] for path in self._order[:60] if path in self._entries}
-        contents = trees.read(wanted)
-        sendable = tuple(path for path in ground.change.paths if not is_secret_name(path))
-        diff = trees.diff(ground.change.old_tree, ground.start, sendable) if sendable else ""
-        written = prompt.write_prompt(
-            self._known.brief,
-            marker=secrets.token_hex(6),
-            files=context.select(list(wanted), contents.get, spec.max_context_tokens * 3 // 4),
-            paths=context.listing([path for path in self._paths if not is_secret_name(path)]),
-            user_diff=diff,
-            baseline=self._baseline,
-            tried=tried,
-            bounds=str(ground.policy.policy.paths),
-        )
-        return Request(ground.start, written, tuple(result.name for result in self._baseline.failed))
 
 
 def _limited(policy: Policy, options: Options) -> Policy:

@@ -6,6 +6,7 @@ And a tree that came out, of whatever lane, is judged against the one that it st
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -131,3 +132,14 @@ def judge_patch(trees: Trees, change: Change, rules: PathRules) -> None:
         links = {path: target for path, target in start.links.items() if path not in touched}
     guard.judge(change, links | trees.links(change), start, rules)
     guard.judge_added(trees.diff(change.old_tree, change.new_tree))
+
+
+def with_test(trees: Trees, change: Change, test: Change) -> Change:
+    """The change with a test's files over the patched tree; the patch has no say in those files."""
+    entries = trees.entries(test.new_tree, test.paths)
+    data = trees.read(entries)
+    files: dict[str, Content | None] = {
+        path: Content(entry.mode, data[path]) for path, entry in entries.items()
+    }
+    own = tuple(file for file in change.files if file.path not in files)
+    return replace(change, new_tree=trees.write(change.new_tree, files), files=own)

@@ -28,11 +28,15 @@ _AS_IS = "--whitespace=nowarn"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user asked for; nothing at all leaves the tree alone."""
+    """What the user asked for; nothing at all leaves the tree alone.
+
+    `reproduction`: the test that was written for the brief goes along with the patch.
+    """
 
     apply: bool = False
     branch: str = ""
     commit: bool = False
+    reproduction: bool = True
 
     @property
     def anything(self) -> bool:

@@ -1,0 +1,1 @@
+"""Gets a test for the brief from another model than the patch's author, before any patch is seen."""

@@ -1,0 +1,220 @@
+"""One run's reproduction: begun with the first model lane, waited for when its patch is there.
+
+Whatever goes wrong with it leaves the run as it is without one: the reason is shown, and the grade stays what
+the checks alone make it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from concurrent.futures import Future, wait
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from route_agent import reproduction as rules
+from route_agent.errors import LimitReached, ProviderError
+from route_agent.policy import RECORDED
+from route_agent.records.events import Event, Step
+from route_agent.records.reproductions import Reproduction
+from route_agent.records.reviews import Opinion
+from route_agent.reproducing.making import Made, Making, QuietDesk
+from route_agent.review import wants_no_patch
+from route_agent.verifying import same_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from route_agent.lanes.base import Answerer, Lane
+    from route_agent.records.lanes import Request
+    from route_agent.records.runs import Attempt
+    from route_agent.reproducing.making import Means
+
+_TICK_S = 0.2
+
+
+class Reproducer:
+    """Gets the test beside the first lane's work, and says later what it is worth."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._writer: Lane | None = None
+        self._author: Lane | None = None
+        self._future: Future[Made] | None = None
+        self._found: Reproduction | None = None
+        self._stop = threading.Event()
+        self._spared = False
+
+    def quote(self) -> str:
+        """What it could cost, for a look that calls nothing; empty where none would be asked for."""
+        means = self._means
+        wanted = means.task_class in means.policy.reproduce.when
+        if not wanted or means.off or rules.blind(means.baseline):
+            return ""
+        lane, spec = means.writers[0]
+        prompt = replace(means.ask(spec).prompt, system=rules.SYSTEM)
+        worst = means.prices.worst(lane.provider, lane.model, prompt, spec.max_output_tokens)
+        return f"a test for the task by {lane.name}: at most ${worst / 1e6:.2f} a call"
+
+    def begin(self, author: Lane, request: Request) -> None:
+        """Begin, unless it has begun: a lane is about to be asked.
+
+        Args:
+            author: the lane whose patch will be held against the test; without a model, it needs none.
+            request: what it will be asked, which must stay affordable.
+        """
+        means, spec = self._means, self._means.specs[author.name]
+        self._author = author
+        if self._future is not None or spec.is_fixer or means.task_class not in means.policy.reproduce.when:
+            return
+        if why := means.off or rules.blind(means.baseline):
+            self._found = self._none(why)
+            return
+        chosen = next((it for it in means.writers if not _same(it[0], author)), None)
+        if chosen is None:
+            model = means.writers[0][0].model
+            self._found = self._none(f"{model} writes the patch, and another model must write its test")
+            return
+        self._found, self._writer, self._future = None, chosen[0], Future()
+        dearest = means.prices.worst(author.provider, author.model, request.prompt, spec.max_output_tokens)
+        making = Making(means, chosen, dearest * 5 // 4, self._stop)  # a repair reads more
+        work = partial(_carry, making, self._future)
+        threading.Thread(target=work, name="reproduction", daemon=True).start()
+
+    def test(self) -> Reproduction | None:
+        """The test to hold the present lane's patch against, waited for; None where there is none.
+
+        Raises:
+            LedgerError: what was paid for it could not be written down.
+        """
+        if self._future is None or self._spared:
+            return None
+        if self._found is None:
+            self._found = self._result(self._future)
+        is_own = self._author and self._writer and _same(self._writer, self._author)
+        return self._found if self._found.is_usable and not is_own else None
+
+    def _result(self, future: Future[Made]) -> Reproduction:
+        if not future.done():
+            self._means.on(Event(Step.REPRODUCE, "waiting for it"))
+        while not future.done():
+            if time.monotonic() >= self._means.deadline:
+                return self._abandoned("it was not there at the run's deadline")
+            # a signal that comes just before a wait begins is only seen when it is over: no wait is long
+            wait([future], timeout=_TICK_S)
+        return self._adopted(future.result())
+
+    def _adopted(self, made: Made) -> Reproduction:
+        """The test with its tree in the run's own store."""
+        found = made.reproduction
+        if found.change is None:
+            return found
+        tree = self._means.trees.write(self._means.start, dict(made.files))
+        return replace(found, change=replace(found.change, new_tree=tree))
+
+    def stop(self) -> None:
+        """End what is under way, and soon: nobody waits for it."""
+        self._stop.set()
+
+    def ended(self) -> Reproduction | None:
+        """The reproduction as the report shows it, or why there is none; None where none was wanted.
+
+        What is under way ends. What was set aside for it stays charged.
+        """
+        self.stop()
+        if self._found is None and self._future is not None:
+            done = self._future.done()
+            unused = "the run ended before a patch could be held against it"
+            self._found = self._adopted(self._future.result()) if done else self._abandoned(unused)
+        return self._found
+
+    def _abandoned(self, why: str) -> Reproduction:
+        self.stop()
+        found, purse = self._none(why), self._means.purse
+        purse.abandon(found.lane, why)
+        return replace(found, calls=purse.made(0, found.lane))
+
+    def _none(self, why: str) -> Reproduction:
+        model = self._writer.model if self._writer else ""
+        return Reproduction(self._means.policy.reproduce.lane, model, reason=why)
+
+    def doubted(self, attempts: Sequence[Attempt]) -> Attempt | None:
+        """The last attempt that only the test speaks against, where the test may not block.
+
+        A test that no lane's patch passes is itself suspect. It blocks only if a verifier, in a fresh
+        conversation, approves of it; after anything else no patch is held against it any more.
+        """
+        found = self._found
+        if found is None or not found.is_usable or self._spared:
+            return None
+        held = [it for it in attempts if _was_held(it)]
+        only = [it for it in held if rules.failed_only(it, found)]
+        if not only or any(rules.was_met(it, found) for it in held):
+            return None
+        began, paid = time.monotonic(), len(self._means.purse.calls)
+        opinion, told = self._opinion(found, only[-1])
+        self._spared = opinion is not Opinion.APPROVE
+        self._found = replace(
+            found,
+            suspect=f"no patch passes it, and {told}: {'it is set aside' if self._spared else 'it blocks'}",
+            calls=(*found.calls, *self._means.purse.calls[paid:]),
+            seconds=found.seconds + time.monotonic() - began,
+        )
+        return only[-1] if self._spared else None
+
+    def _opinion(self, found: Reproduction, failed: Attempt) -> tuple[Opinion, str]:
+        means, lane = self._means, self._stranger(failed)
+        if lane is None or means.policy.verify.critique == "never":
+            return Opinion.UNSURE, "no verifier is there to say whether it demands what the task says"
+        question = rules.write_question(means.brief, found, failed, secrets.token_hex(8))
+        desk = QuietDesk(means, lane.name, wants_no_patch, 0, threading.Event())
+        try:
+            reply, _ = lane.answer(question, desk)
+        except (ProviderError, LimitReached) as error:
+            return Opinion.UNSURE, f"the verifier ({lane.model}) gave no answer ({error})"
+        answer = rules.read_opinion(reply.text, found)
+        why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
+        return answer.opinion, f"the verifier ({lane.model}) says {answer.opinion.value}{why}"
+
+    def _stranger(self, failed: Attempt) -> Answerer | None:
+        """The first verifier that is none of the models of a patch."""
+        names = {failed.model, *(call.model_served or "" for call in failed.calls)} - {"", RECORDED}
+        lanes = self._means.reviewers
+        return next((it for it in lanes if not any(same_model(it.model, name) for name in names)), None)
+
+
+class _Carried:
+    """Takes what a thread raises to where its result is waited for: a bug of ours keeps its traceback."""
+
+    def __init__(self, future: Future[Made]) -> None:
+        self._future = future
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is not None:
+            self._future.set_exception(error)
+        return True
+
+
+def _carry(making: Making, future: Future[Made]) -> None:
+    with _Carried(future):
+        future.set_result(making.make())
+
+
+def _same(one: Lane, other: Lane) -> bool:
+    """Whether two lanes are one author. Recordings that name no model are told apart by their lanes."""
+    return one.name == other.name or (one.model != RECORDED and same_model(one.model, other.model))
+
+
+def _was_held(attempt: Attempt) -> bool:
+    """Whether its patch was run with the test over it."""
+    found, change = attempt.evidence, attempt.change
+    return bool(found and change and found.checks.tree != change.new_tree)
