@@ -52,12 +52,17 @@ def _row(parameter: Any) -> str:
     return f"| {spelled} | {_cell(' '.join(fact for fact in facts if fact))} |"
 
 
+def _spelled(parameter: Any) -> list[str]:
+    """The long form first, and what turns a switch off last."""
+    return [*sorted(parameter.opts, key=len, reverse=True), *getattr(parameter, "secondary_opts", ())]
+
+
 def _names(parameter: Any) -> list[str]:
     if parameter.param_type_name == "argument":
         return [_cell(parameter.metavar or parameter.name.upper())]
     # every option without a word of its own for its value takes a number
     value = "" if parameter.is_flag else f" {parameter.metavar or 'N'}"
-    return [_cell(f"{name}{value}") for name in sorted(parameter.opts, key=len, reverse=True)]
+    return [_cell(f"{name}{value}") for name in _spelled(parameter)]
 
 
 def _facts(parameter: Any) -> Iterator[str]:

@@ -77,3 +77,15 @@ def test_a_named_file_is_not_pushed_out_by_a_large_folder() -> None:
     paths = [f"src/m{number}.py" for number in range(80)] + ["src/zz/auth/session.py"]
 
     assert "src/zz/auth/session.py" in named_paths("clean up src/ and src/zz/auth/session.py", paths)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Backoff.delay raises OverflowError after a long streak. It must wait for the ceiling.", "bug"),
+        ("retry() no longer resets the counter", "bug"),
+        ("the README should say how to install it", "docs"),
+    ],
+)
+def test_a_complaint_is_a_bug_and_a_wish_for_words_is_none(text: str, kind: str) -> None:
+    assert task_class(text) == kind

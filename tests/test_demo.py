@@ -21,7 +21,7 @@ def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -45,12 +45,14 @@ def scenes_without_the_patch_of(lane: str, scene: str, folder: Path) -> Path:
 def test_the_demo_shows_a_fixer_at_no_cost_an_escalation_and_an_auth_change() -> None:
     demo = run_demo()
     assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert demo.stdout.rstrip().endswith("demo: 3 scenes ended as they should; no repository was touched")
-    lint, leak, auth = re.split(r"^── ", demo.stdout, flags=re.MULTILINE)[1:]
+    assert demo.stdout.rstrip().endswith("demo: 4 scenes ended as they should; no repository was touched")
+    lint, leak, auth, untested = re.split(r"^── ", demo.stdout, flags=re.MULTILINE)[1:]
     assert re.search(r"selected_lane: fixer", lint)
     assert re.search(r"selected_lane: fast", leak)
     assert "test_the_success_of_one_job_leaves_the_backoff_of_another_alone" in leak
     assert re.search(r"selected_lane: strong", auth)
+    assert "still_failing: reproduction pytest::tests/test_backoff_long_streak.py" in untested
+    assert re.search(r"verifier recorded-verifier approves", untested)
 
 
 @pytest.mark.parametrize(

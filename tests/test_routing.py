@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from route_agent.climb import within_reach
 from route_agent.decide import with_usable_lanes
 from route_agent.errors import UsageError
 from route_agent.policy import NamedPolicy, parse_policy
@@ -12,7 +11,7 @@ from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import CheckKind
 from route_agent.records.grades import Grade, TaskClass
 from route_agent.records.risk import Decision, Provenance, Risk, Signal
-from route_agent.routing import Wish, is_confirmed, route
+from route_agent.routing import Wish, is_confirmed, route, within_reach
 
 POLICY = """
 version: 1

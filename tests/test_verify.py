@@ -68,7 +68,7 @@ def test_an_answer_for_the_tests_own_value_is_worth_less(red: Sandpit) -> None:
     done = red.run("verify", "--json", "--task", "add must add, see tests/test_calc.py")
 
     assert done.json["grade"] == "ran", done.stdout
-    assert [it["rule"] for it in done.json["findings"]] == ["special-cased"]
+    assert [it["rule"] for it in done.json["findings"]] == ["special-cased", "narrow"]
 
 
 def test_a_skipped_test_is_tampering_with_file_and_line(pit: Sandpit) -> None:
@@ -140,3 +140,22 @@ def test_a_policy_that_only_tells_an_exit_code_still_grades(tmp_path: Path) -> N
     done = pit.run("verify", "--json")
 
     assert (done.exit_code, done.json["grade"]) == (0, "discriminating"), done.stdout
+
+
+def test_a_linter_that_was_merely_found_and_is_not_installed_is_left_out_and_said(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": "[tool.pytest.ini_options]\npythonpath = '.'\n[tool.flake8]\n[tool.ruff]\nline-length = 99\n",
+        "calc.py": SOURCE,
+        "tests/test_calc.py": TESTS,
+    }
+    pit = Sandpit(tmp_path / "found", files, policy=None)
+    edit(pit, "calc.py", "return a + b", "return b + a")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("python3", "pytest"):
+        (tools / name).symlink_to(Path(sys.executable).with_name(name))
+
+    done = pit.run("verify", "--json", env={"PATH": f"{tools}:/usr/bin:/bin"})
+
+    assert (done.exit_code, done.json["grade"]) == (0, "covered"), done.stdout + done.stderr
+    assert "ruff is left out: ruff is not in .venv/bin and not on the PATH" in done.json["notices"]

@@ -95,10 +95,16 @@ def named_symbols(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:MAX_SYMBOLS]
 
 
+_BUG = """
+fix, fixes, bug, bugs, leak, leaks, crash, crashes, error, errors, exception, traceback, raises, throws,
+wrong, wrongly, incorrect, incorrectly, broken, fails, failing, regression, race, forgets, hangs, overflows,
+loses, ignores, unexpected, unexpectedly, instead of, no longer, does not, doesn't, must, should
+"""
+
 # a class is recognised by words of the brief; a brief that fits several is the most demanding of them
 _CLASSES: tuple[tuple[TaskClass, str], ...] = (
     ("feature", "add, implement, introduce, support, new, feature, create"),
-    ("bug", "fix, bug, leak, crash, error, wrong, broken, fails, failing, regression, race, forgets"),
+    ("bug", _BUG),
     ("refactor", "refactor, restructure, extract, simplify, split, move"),
     ("rename", "rename"),
     ("tests", "test, tests, coverage, unit test, unit tests"),
@@ -112,7 +118,10 @@ _CLASSES: tuple[tuple[TaskClass, str], ...] = (
 )
 
 # words that the narrow classes use themselves: "fix the lint errors" is no bug
-_SHARED = frozenset({"fix", "error", "add", "new"})
+_SHARED = frozenset(
+    {"fix", "fixes", "error", "errors", "add", "new", "must", "should", "wrong", "incorrect", "ignores"}
+    | {"instead of", "no longer", "does not", "doesn't", "fails", "failing", "raises"}
+)
 _NARROW: tuple[TaskClass, ...] = ("tests", "types", "lint", "format", "docs")
 _DEMAND: tuple[TaskClass, ...] = ("feature", "bug", "refactor", "rename", "other", *_NARROW)
 _SENTENCE = re.compile(r"[.;:!?()\n]+")
@@ -129,8 +138,12 @@ def task_class(text: str) -> TaskClass:
     return min(classes, key=_DEMAND.index, default="other")
 
 
+def _words(listed: str) -> list[str]:
+    return [" ".join(word.split()) for word in listed.split(",")]
+
+
 def _class_of(sentence: str) -> TaskClass:
-    found = {name: set(words_found(sentence, words.split(", "))) for name, words in _CLASSES}
+    found = {name: set(words_found(sentence, _words(words))) for name, words in _CLASSES}
     narrow = [name for name in _NARROW if found[name]]
     for name, words in found.items():
         if name not in _NARROW and words and (words - _SHARED or not narrow):

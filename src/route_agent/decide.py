@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -222,6 +223,10 @@ def _installed(checks: Sequence[CheckSpec], root: Path) -> tuple[tuple[CheckSpec
     return kept, [f"{name} is left out: {why}" for name, why in told.items()]
 
 
+# a brief that names OverflowError asks for nothing new
+_OF_PYTHON = frozenset(dir(builtins))
+
+
 def facts(ground: Opened, brief: str, baseline: CheckRun | None) -> risks.Facts:
     """What is known about the task before any lane is asked."""
     trees = ground.slot.trees
@@ -236,7 +241,9 @@ def facts(ground: Opened, brief: str, baseline: CheckRun | None) -> risks.Facts:
         brief=brief,
         change=ground.change,
         named=briefs.named_paths(brief, ground.paths()),
-        unknown_symbols=tuple(symbol for symbol in symbols if symbol not in known),
+        unknown_symbols=tuple(
+            symbol for symbol in symbols if symbol not in known and symbol not in _OF_PYTHON
+        ),
         failures=baseline.failures if baseline else None,
         failing=failing,
     )

@@ -18,7 +18,7 @@ from route_agent.records.grades import Grade, Verdict
 from route_agent.repo.git import GitFailed, git
 from route_agent.repo.scratch import slot
 from route_agent.routing import is_test_path
-from route_agent.sandbox.walls import best_walls
+from route_agent.sandbox.trial import walls_for
 
 if TYPE_CHECKING:
     from route_agent.config import Config
@@ -68,7 +68,7 @@ def judge(
         required: the least isolation for code that may not be one's own.
         policy: a file or preset instead of the policy at the base.
         task: what the change is for, in a person's words; tells its class and which red tests it should mend.
-        least: the grade below which the change is not proved.
+        least: the grade below which the change is not proved; of commits the policy may ask for more.
 
     Raises:
         RouteError: no such commits, a broken policy, or checks that cannot run here.
@@ -79,8 +79,8 @@ def judge(
     named, trusted, notices = decide.policy_in_force(
         repository, base_commit, policy, config, committed=head_commit
     )
-    walls = best_walls(repository.root, required)
     with slot(repository) as mine:
+        walls = walls_for(mine, required, config.scratch)
         trees = mine.trees
         head_tree = trees.snapshot().tree if head == WORKING_TREE else trees.tree_of(head_commit)
         change = trees.change(trees.tree_of(base_commit), head_tree)
@@ -103,7 +103,9 @@ def judge(
             on(Event(Step.CHECK, "the working tree" if head == WORKING_TREE else head_commit[:10]))
             wanted = targets(baseline, task_class, task, change.paths) if task else frozenset[str]()
             evidence = prover.prove(change, baseline, wanted, task_class=task_class, brief=said)
-            verdict, reason = _verdict(evidence, least)
+            walls = prover.walls
+            bars = (least, Grade.NONE if head == WORKING_TREE else named.policy.gate.least)
+            verdict, reason = _verdict(evidence, max(bars, key=lambda bar: bar.rank))
             if tests := [file.path for file in change.files if is_test_path(file.path) and not file.is_new]:
                 notices = (*notices, f"the change edits what judges it: {', '.join(tests[:3])}")
     return Judgement(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,8 @@ class CheckSpec(Strict):
     """One command that judges a tree. `run` is an argument list and never a shell line.
 
     `network`, `expose` and `env` ask for more than a check gets; they count only after `route-agent trust`.
-    `coverage` is a file that the check itself writes, in the form of LCOV or Cobertura.
+    `coverage` is a file that the check itself writes, in the form of LCOV or Cobertura; `junit` one with the
+    outcome of every test, in JUnit's XML, or several by a `*` in the file's name.
     """
 
     name: Name
@@ -130,8 +132,9 @@ class CheckSpec(Strict):
     expose: tuple[str, ...] = ()
     env: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], ...] = ()
     coverage: str = ""
+    junit: str = ""
 
-    @field_validator("coverage")
+    @field_validator("coverage", "junit")
     @classmethod
     def _stays_in_the_tree(cls, path: str) -> str:
         parts = path.split("/")
@@ -140,6 +143,12 @@ class CheckSpec(Strict):
                 "write a path below the folder at the top of the tree, such as coverage/lcov.info"
             )
         return path
+
+    @model_validator(mode="after")
+    def _stars_only_where_several_files_are(self) -> CheckSpec:
+        if "*" in self.coverage or "*" in posixpath.dirname(self.junit):
+            raise ValueError("a * may stand only in the last part of `junit`, such as reports/TEST-*.xml")
+        return self
 
     @property
     def exposures(self) -> tuple[str, ...]:
@@ -184,6 +193,18 @@ class VerifyRules(Strict):
     canary_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
+class FlakyRules(Strict):
+    """How often tests that are red are run once more by themselves, at start and on a patch; 0: never."""
+
+    reruns: Annotated[int, Field(ge=0, le=5)] = 1
+
+
+class GateRules(Strict):
+    """What a change that exists already must prove in `gate`, in the hook and in CI."""
+
+    least: Grade = Grade.NONE
+
+
 class Limits(Strict):
     """Money in dollars, durations in seconds. `per_day_usd` counts from midnight UTC."""
 
@@ -209,6 +230,9 @@ class Policy(Strict):
     paths: PathRules = PathRules()
     reproduce: ReproduceRules = ReproduceRules()
     verify: VerifyRules = VerifyRules()
+    flaky: FlakyRules = FlakyRules()
+    stop_checks: Literal["never", "first_failure"] = "never"
+    gate: GateRules = GateRules()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
@@ -217,6 +241,13 @@ class Policy(Strict):
             for name in names:
                 if name not in self.models:
                     raise ValueError(f'{section} names the lane "{name}", which is not in models')
+        for section, lane in (("verify", self.verify.lane), ("reproduce", self.reproduce.lane)):
+            if (
+                lane not in self.models and lane != VERIFIER
+            ):  # of that name none need be there: it is off then
+                raise ValueError(f'{section} names the lane "{lane}", which is not in models')
+            if any(spec.is_fixer for spec in self.models.get(lane, ())):
+                raise ValueError(f"{section}.lane is a fixer, which has no opinion and writes no tests")
         checks = [check.name for check in self.checks]
         if twice := {name for name in checks if checks.count(name) > 1}:
             raise ValueError(f"two checks are called {min(twice)}")
@@ -281,7 +312,7 @@ def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str,
     has its always-strong conditions, a signal with other points still has its paths.
     """
     merged = defaults | given
-    for section in ("routing", "paths", "reproduce", "verify", "limits"):
+    for section in ("routing", "paths", "reproduce", "verify", "flaky", "gate", "limits"):
         if isinstance(part := given.get(section), dict):
             merged[section] = defaults.get(section, {}) | part
     if isinstance(signals := given.get("signals"), dict):

@@ -53,7 +53,7 @@ class Prices:
 
         if provider in self.free:
             return 0
-        size = len((prompt.system + prompt.user).encode("utf-8", "surrogateescape"))
+        size = len((prompt.system + prompt.flat.user).encode("utf-8", "surrogateescape"))
         known = self.cost(provider, model, Usage(input_total=size // 2 + 1, output_total=max_output_tokens))
         if known is not None:
             return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent.errors import UsageError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from route_agent.policy import NamedPolicy, Policy
     from route_agent.records.change import Change
-    from route_agent.records.grades import TaskClass
+    from route_agent.records.grades import Grade, TaskClass
     from route_agent.records.risk import Risk
 
 _DOCS = ("**/*.md", "**/*.rst", "**/*.adoc", "**/LICENSE", "**/CHANGELOG")
@@ -137,6 +137,27 @@ def _fixer_for(policy: Policy, task_class: TaskClass, red_kinds: frozenset[Check
         ),
         "",
     )
+
+
+def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision:
+    """The decision without the lanes whose bar no check here could reach, each named with its reason."""
+    bars = {lane: _lowest_bar(policy, lane, decision.task_class) for lane in decision.ladder}
+    kept = [lane for lane, bar in bars.items() if highest.reaches(bar)]
+    skipped = tuple(
+        f"{lane} skipped: it needs {bar.value}, and no check here can prove more than {highest.value}"
+        for lane, bar in bars.items()
+        if lane not in kept
+    )
+    return replace(
+        decision,
+        lane=kept[0] if kept else decision.lane,
+        ladder=tuple(kept),
+        skipped=(*decision.skipped, *skipped),
+    )
+
+
+def _lowest_bar(policy: Policy, lane: str, task_class: TaskClass) -> Grade:
+    return min(policy.bar(lane, task_class), policy.bar(lane, "other"), key=lambda grade: grade.rank)
 
 
 def is_confirmed(task_class: TaskClass, change: Change) -> bool:

@@ -93,6 +93,13 @@ def task(
     commit: Annotated[
         bool, typer.Option("--commit", help="Commit the accepted patch on the current branch.")
     ] = False,
+    with_reproduction: Annotated[
+        bool,
+        typer.Option(
+            "--with-reproduction/--without-reproduction",
+            help="Deliver the test that was written for the task with the patch, or the patch alone.",
+        ),
+    ] = True,
     replay: Annotated[
         Path | None,
         typer.Option("--replay", metavar="FILE", help="Answer from recorded replies; no model is called."),
@@ -133,6 +140,7 @@ def task(
             apply=apply,
             branch=branch,
             commit=commit,
+            with_reproduction=with_reproduction,
             replay=replay,
             as_json=as_json,
             verbose=verbose,

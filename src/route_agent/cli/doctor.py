@@ -80,7 +80,7 @@ def collect(directory: Path, environment: Mapping[str, str]) -> tuple[Item, ...]
         *policy_items,
         *_lanes(policy, config, environment),
         *_checks(repository, policy, environment),
-        _isolation(config, environment),
+        *_walls(repository, config, environment),
         *_folders(),
         *_ledger(places.state_dir() / LEDGER_NAME),
     )
@@ -356,6 +356,30 @@ _UNKNOWN_CURE = "mend what bwrap names; until then checks run without walls"
 def isolation_cure(said: str) -> str:
     """What to do about what bwrap said when it could not start."""
     return next((cure for sign, cure in _CURES if sign in said), _UNKNOWN_CURE)
+
+
+def _walls(
+    repository: Repository | None, config: Config, environment: Mapping[str, str]
+) -> Iterator[Item]:
+    isolation = _isolation(config, environment)
+    yield isolation
+    if repository is not None and isolation.status == "ok":
+        yield _scratch(repository, config)
+
+
+def _scratch(repository: Repository, config: Config) -> Item:
+    """Which kind of scratch a run would get, tried as a run tries it."""
+    from route_agent.repo.scratch import slot
+    from route_agent.sandbox.trial import walls_for
+
+    try:
+        with slot(repository) as mine:
+            detail = walls_for(mine, scratch=config.scratch).isolation.detail
+    except RouteError as error:
+        return Item("scratch", "bad", error.what, error.hint)
+    kind = detail.partition(", bwrap ")[0]
+    slow = "a mirror takes longer on large repositories; ignored files are not in it"
+    return Item("scratch", "ok", kind, slow if kind.startswith("mirror:") else "")
 
 
 def _isolation(config: Config, environment: Mapping[str, str]) -> Item:

@@ -11,6 +11,7 @@ from route_agent.cli.inputs import read_task, wish
 from route_agent.config import load_config, usable
 from route_agent.decide import decide, facts, opened
 from route_agent.globs import any_match
+from route_agent.lanes.build import build_reviewers
 from route_agent.records.change import Change
 
 if TYPE_CHECKING:
@@ -42,7 +43,13 @@ def explain(
         brief = read_task(text, task_file) if text is not None or task_file else ""
         wanted = wish(lane, only_lane, force=force_lane)
         with opened(directory, load_config(), base=base, policy=policy) as ground:
-            baseline = latest(ground.repository, ground.policy.policy, ground.start)
+            baseline = latest(
+                ground.repository,
+                ground.policy.policy,
+                ground.start,
+                ground.trusted,
+                [ground.slot.surroundings_of(overlaid=overlaid) for overlaid in (True, False)],
+            )
             known = facts(ground, brief, baseline)
             risk, decision = decide(ground, known, baseline, wanted)
             notices = (*ground.notices, *_not_callable(ground, decision))
@@ -58,9 +65,11 @@ def explain(
 
 
 def _not_callable(ground: Opened, decision: Decision) -> tuple[str, ...]:
-    """The lanes of the ladder that a run here would have to skip."""
+    """The lanes of the ladder that a run here would have to skip, and whether nobody reads a patch again."""
     policy = ground.policy.policy
-    return tuple(
+    off = build_reviewers(policy, ground.config, None)[1] if policy.verify.critique != "never" else ""
+    told = (f"no second opinion, the verifier is off: {off}",) if off else ()
+    return told + tuple(
         f"{lane} would be skipped: no key of its models is set"
         for lane in decision.ladder
         if not any(usable(spec, ground.config) for spec in policy.models[lane])

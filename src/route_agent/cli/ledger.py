@@ -9,7 +9,10 @@ from route_agent.cli.edge import plain_errors, print_json, print_lines, print_ta
 from route_agent.ledger.store import Ledger
 
 if TYPE_CHECKING:
-    from route_agent.ledger.store import LaneStatistics
+    from collections.abc import Mapping
+
+    from route_agent.ledger.statistics import LaneStatistics
+    from route_agent.records.reviews import Track
 
 
 def _open() -> Ledger:
@@ -72,9 +75,13 @@ def list_runs(limit: int, *, as_json: bool) -> None:
 def stats(*, as_json: bool) -> None:
     """Per lane, without recorded replies and without answers of another model than was asked."""
     with plain_errors(as_json=as_json):
-        lanes = _open().lane_statistics()
+        ledger = _open()
+        lanes, tracks = ledger.lane_statistics(), ledger.tracks()
         if as_json:
-            print_json({"schema": 1, "lanes": [_lane_object(lane) for lane in lanes]})
+            from route_agent.report.json import track_object
+
+            verifiers = [{"model": model, **track_object(track)} for model, track in tracks.items()]
+            print_json({"schema": 1, "lanes": list(map(_lane_object, lanes)), "verifiers": verifiers})
             return
         if not lanes:
             say("no attempts yet; recorded replies are not counted")
@@ -87,6 +94,19 @@ def stats(*, as_json: bool) -> None:
         for lane in lanes:
             table.add_row(*_lane_row(lane))
         print_table(table)
+        _print_verifiers(tracks)
+
+
+def _print_verifiers(tracks: Mapping[str, Track]) -> None:
+    """What each verifier made of patches that are known to be bad, and of the ordinary ones."""
+    from route_agent.report.terminal import track_words
+    from route_agent.verifying import interval
+
+    for model, track in tracks.items():
+        low, high = interval(track.caught, track.shown)
+        within = f" [{100 * low:.0f}, {100 * high:.0f}] %" if track.shown else ""
+        ordinary = f"refused {track.refused} of {track.reviewed} ordinary ones"
+        say(f"verifier {model}: {track_words(track)}{within}; {ordinary}")
 
 
 def _share(part: int, whole: int) -> str:

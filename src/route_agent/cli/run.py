@@ -37,6 +37,7 @@ class Arguments:
     apply: bool
     branch: str
     commit: bool
+    with_reproduction: bool
     replay: Path | None
     as_json: bool
     verbose: bool
@@ -71,7 +72,12 @@ def _run(arguments: Arguments) -> Run:
         replies = load_replies(arguments.replay)
     options = Options(
         wish=wish(arguments.lane, arguments.only_lane, force=arguments.force_lane),
-        wanted=Wanted(apply=arguments.apply, branch=arguments.branch, commit=arguments.commit),
+        wanted=Wanted(
+            apply=arguments.apply,
+            branch=arguments.branch,
+            commit=arguments.commit,
+            reproduction=arguments.with_reproduction,
+        ),
         max_usd=dollars(arguments.max_usd),
         max_attempts=arguments.max_attempts,
         deadline_s=arguments.timeout,

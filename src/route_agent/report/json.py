@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from route_agent.records.experiments import Known
+from route_agent.records.runs import Cost
+from route_agent.verifying import interval, tells_bad_from_good
 
 if TYPE_CHECKING:
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckRun
     from route_agent.records.lanes import Call
+    from route_agent.records.reproductions import Reproduction
+    from route_agent.records.reviews import Review, Track
     from route_agent.records.risk import Decision, Risk
-    from route_agent.records.runs import Attempt, Cost, Evidence, Run
+    from route_agent.records.runs import Attempt, Evidence, Run
 
 SCHEMA = 1
 
@@ -35,6 +39,7 @@ def run_object(run: Run) -> dict[str, Any]:
         "decision": decision_object(run.decision) if run.decision else None,
         "baseline": _checks(run.baseline) if run.baseline else [],
         "attempts": [_attempt(attempt) for attempt in run.attempts],
+        "reproduction": _reproduction(run.reproduction) if run.reproduction else None,
         **_cost(run.cost),
         "latency_seconds": round(run.seconds, 3),
         "verification": run.verification,
@@ -113,7 +118,56 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "pre_existing": list(evidence.pre_existing) if evidence else [],
         "checks": _checks(evidence.checks) if evidence else [],
         **_evidence(evidence),
+        "reviews": [_review(review) for review in attempt.reviews],
+        "unreviewed": attempt.unreviewed or None,
+        "confidence": attempt.confidence,
+        "confidence_reasons": list(attempt.confidence_reasons),
         "calls": [_call(call) for call in attempt.calls],
+    }
+
+
+def _reproduction(made: Reproduction) -> dict[str, Any]:
+    return {
+        "lane": made.lane,
+        "model": made.model or None,
+        "tests": list(made.tests),
+        "files": list(made.change.paths) if made.change else [],
+        "patch": made.patch or None,
+        "reason": made.reason,
+        "suspect": made.suspect,
+        "attempts": made.attempts,
+        **_cost(Cost.of(made.calls)),
+        "seconds": round(made.seconds, 3),
+        "calls": [_call(call) for call in made.calls],
+    }
+
+
+def _review(review: Review) -> dict[str, Any]:
+    return {
+        "lane": review.lane,
+        "model": review.model,
+        "opinion": review.opinion.value,
+        "reasons": list(review.reasons),
+        "cited": list(review.cited),
+        "is_canary": review.is_canary,
+        "track": track_object(review.track),
+        **_cost(Cost.of(review.calls)),
+        "seconds": round(review.seconds, 3),
+        "calls": [_call(call) for call in review.calls],
+    }
+
+
+def track_object(track: Track) -> dict[str, Any]:
+    """A verifier's record, with the 95 % interval of its catch rate; `stats --json` prints the same."""
+    low, high = interval(track.caught, track.shown)
+    return {
+        "known_bad_shown": track.shown,
+        "known_bad_caught": track.caught,
+        "catch_rate": track.caught / track.shown if track.shown else None,
+        "catch_rate_interval": [round(low, 4), round(high, 4)] if track.shown else None,
+        "reviewed": track.reviewed,
+        "refused": track.refused,
+        "better_than_chance": tells_bad_from_good(track) if track.shown else None,
     }
 
 
@@ -156,6 +210,8 @@ def _checks(checks: CheckRun) -> list[dict[str, Any]]:
             "seconds": round(result.seconds, 3),
             "passed": len(result.green) if result.tests is not None else None,
             "failed": len(result.red) if result.tests is not None else None,
+            "flaky": list(result.flaky),
+            "cached": checks.cached,
         }
         for result in checks.results
     ]

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING
 from route_agent.records.checks import IsolationLevel, Outcome
 from route_agent.records.findings import Weight
 from route_agent.records.grades import Grade
+from route_agent.records.reviews import Opinion
+from route_agent.records.runs import Cost
+from route_agent.verifying import tells_bad_from_good
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckResult, CheckRun
+    from route_agent.records.reproductions import Reproduction
+    from route_agent.records.reviews import Review, Track
     from route_agent.records.risk import Decision, Risk, Signal
-    from route_agent.records.runs import Attempt, Cost, Evidence, Run
+    from route_agent.records.runs import Attempt, Evidence, Run
 
 Lines = list[tuple[str, str]]
 
@@ -65,14 +70,32 @@ def _lines(run: Run, *, verbose: bool) -> Iterator[tuple[str, str]]:
     for notice in run.notices:
         yield f"note      {notice}", "yellow"
     if run.baseline:
-        yield f"baseline  {summary(run.baseline)}  {run.baseline.seconds:.1f} s", ""
+        yield from _baseline(run.baseline)
     for number, attempt in enumerate(run.attempts, 1):
         yield "", ""
-        yield from _attempt_lines(number, attempt)
+        yield from _attempt_lines(number, attempt, verbose=verbose)
         if verbose:
             yield from _details(attempt)
     yield "", ""
+    if run.reproduction:
+        yield from _reproduction_lines(run.reproduction, verbose=verbose)
     yield from _ending(run)
+
+
+def _reproduction_lines(made: Reproduction, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    """Who wrote which test for the brief, or why there is none."""
+    cost = Cost.of(made.calls)
+    paid = f"   {money(None if cost.unknown_calls else cost.known_micro_usd)}   {made.seconds:.1f} s"
+    if not made.is_usable:
+        yield f"no reproduction: {made.reason}{paid if made.calls else ''}", "yellow"
+        return
+    more = len(made.tests) - 1
+    tests = f"{made.tests[0]}{f' and {more} more' if more else ''}"
+    yield f"reproduction  {made.lane} {made.model}: {tests} red at start{paid}", ""
+    if made.suspect:
+        yield f"          {made.suspect}", "yellow"
+    if verbose:
+        yield from ((f"     {line}", "dim") for line in made.patch.splitlines())
 
 
 def _first_line(brief: str) -> str:
@@ -107,9 +130,23 @@ def _check_words(result: CheckResult) -> str:
             counted
             + (f" {len(result.red)} failed" if result.red else "")
             + (f" {skipped} skipped" if skipped else "")
+            + (f" {len(result.flaky)} flaky" if result.flaky else "")
         )
     words = {Outcome.PASSED: "ok", Outcome.FAILED: "failed", Outcome.NOT_RUN: f"not run ({result.reason})"}
-    return f"{result.name} {words[result.outcome]}"
+    return f"{result.name} {'flaky' if result.flaky else words[result.outcome]}"
+
+
+def _age(checks: CheckRun) -> str:
+    return " (from an earlier run on this tree)" if checks.cached else ""
+
+
+def _baseline(checks: CheckRun) -> Iterator[tuple[str, str]]:
+    """The checks at start, and what is odd about them there."""
+    yield f"baseline  {summary(checks)}  {checks.seconds:.1f} s{_age(checks)}", ""
+    if checks.flaky:
+        yield f"          flaky at start, proves nothing: {', '.join(checks.flaky[:5])}", "yellow"
+    if checks.changed:
+        yield f"          changed while the checks ran: {', '.join(checks.changed[:5])}", "yellow"
 
 
 def _noticed(evidence: Evidence) -> Iterator[str]:
@@ -123,7 +160,7 @@ def _noticed(evidence: Evidence) -> Iterator[str]:
         yield f"flaky    red in the whole run, green by themselves: {', '.join(evidence.flaky[:5])}"
 
 
-def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
+def _attempt_lines(number: int, attempt: Attempt, *, verbose: bool) -> Iterator[tuple[str, str]]:
     patch = attempt.change.summary if attempt.change else "no patch"
     model = attempt.model or attempt.provider
     head = (
@@ -141,15 +178,59 @@ def _attempt_lines(number: int, attempt: Attempt) -> Iterator[tuple[str, str]]:
     if attempt.summary:
         yield f"     {attempt.summary}", "dim"
     if attempt.evidence:
-        yield f"     {summary(attempt.evidence.checks)}", ""
+        yield f"     {summary(attempt.evidence.checks)}{_age(attempt.evidence.checks)}", ""
         for line in _noticed(attempt.evidence):
             yield f"     {line}", "yellow"
     if attempt.failure:
+        yield from _second_looks(attempt, verbose=verbose)
         first, *more = attempt.reason.split("\n")
         yield f"     → {attempt.failure.value}: {first}", "red"
         yield from ((f"       {line}", "red") for line in more)
     else:
         yield f"     {attempt.grade.value}: {attempt.reason}", "green"
+        yield from _second_looks(attempt, verbose=verbose)
+
+
+def _second_looks(attempt: Attempt, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    """What the verifier said, or why it was not asked, and the confidence with what it is made of."""
+    for review in attempt.reviews:
+        cost = Cost.of(review.calls)
+        paid = f"{money(None if cost.unknown_calls else cost.known_micro_usd)}   {review.seconds:.1f} s"
+        if review.is_canary and verbose:
+            yield f"     of a known-bad variant it says {review.opinion.value}   {paid}", "dim"
+        elif not review.is_canary:
+            yield f"     {verifier_words(review)}   {paid}", "green" if review.approves else "yellow"
+        if verbose:
+            yield from ((f"       {reason}", "dim") for reason in review.reasons)
+            yield from ((f"       {place}", "dim") for place in review.cited)
+    if attempt.unreviewed and (verbose or not attempt.unreviewed.startswith("not asked")):
+        yield f"     verifier {attempt.unreviewed}", "dim"
+    if attempt.confidence is not None:
+        yield f"     confidence {attempt.confidence:.2f}", "dim"
+        if verbose:
+            yield from ((f"       {reason}", "dim") for reason in attempt.confidence_reasons)
+
+
+_SAYS = {
+    Opinion.APPROVE: "approves",
+    Opinion.REJECT: "rejects it",
+    Opinion.UNSURE: "is unsure",
+}
+
+
+def verifier_words(review: Review) -> str:
+    """Who said what, and what that is worth: `verifier gpt-… approves (caught 17 of 20 …)`."""
+    return f"verifier {review.model} {_SAYS[review.opinion]} ({track_words(review.track)})"
+
+
+def track_words(track: Track) -> str:
+    """A verifier's record; one that refuses bad patches no more often than others is told as that."""
+    if not track.shown:
+        return "no known-bad patch was shown to it so far"
+    caught = f"caught {track.caught} of {track.shown} known-bad patches so far"
+    return (
+        caught if tells_bad_from_good(track) else f"{caught}: no better than chance so far (n={track.shown})"
+    )
 
 
 def _repairs(attempt: Attempt) -> str:
@@ -202,7 +283,8 @@ def _caveats(accepted: Attempt) -> Iterator[tuple[str, str]]:
         shown = ", ".join(evidence.pre_existing[:3])
         yield f"          red before and still red, not blamed on the patch ({count}): {shown}", "yellow"
     if not accepted.grade.reaches(Grade.COVERED):
-        yield "          green is not proof: read the patch before you merge it", "yellow"
+        second = f"{verifier_words(accepted.review)} · " if accepted.review else "green is not proof: "
+        yield f"          {second}read the patch before you merge it", "yellow"
 
 
 def verification(run: Run) -> str:
@@ -232,9 +314,9 @@ def render_gate(judged: Judgement) -> Lines:
     told += decision_lines(judged.risk, judged.decision)
     told += [(f"note      {notice}", "yellow") for notice in judged.notices]
     if judged.baseline:
-        told.append((f"baseline  {summary(judged.baseline)}", ""))
+        told += _baseline(judged.baseline)
     if judged.evidence:
-        told.append((f"checks    {summary(judged.evidence.checks)}", ""))
+        told.append((f"checks    {summary(judged.evidence.checks)}{_age(judged.evidence.checks)}", ""))
         if judged.evidence.pre_existing:
             told.append(
                 (f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}", "yellow")
