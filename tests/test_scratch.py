@@ -13,8 +13,9 @@ import pytest
 from sandpit import ADD, Sandpit
 
 from route_agent import places
+from route_agent.repo.clearing import remove
 from route_agent.repo.repository import Repository
-from route_agent.repo.scratch import KEPT_SLOTS, remove, slot
+from route_agent.repo.scratch import KEPT_SLOTS, slot
 from route_agent.repo.trees import Content
 
 

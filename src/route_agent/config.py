@@ -23,6 +23,7 @@ from route_agent.records.checks import IsolationLevel
 from route_agent.schema import SchemaError, Strict, read, validate
 
 Wire = Literal["anthropic", "openai"]
+ScratchKind = Literal["auto", "overlay", "mirror"]
 
 MAX_RATE_USD = 1_000_000  # what a call costs must fit the ledger's whole numbers
 
@@ -77,6 +78,7 @@ class Config(Strict):
     providers: dict[str, Provider] = {}
     rates: dict[str, Rate] = {}
     least_isolation: IsolationLevel = IsolationLevel.NONE
+    scratch: ScratchKind = "auto"
     trust: tuple[Trust, ...] = ()
 
 

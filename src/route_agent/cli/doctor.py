@@ -358,9 +358,7 @@ def isolation_cure(said: str) -> str:
     return next((cure for sign, cure in _CURES if sign in said), _UNKNOWN_CURE)
 
 
-def _walls(
-    repository: Repository | None, config: Config, environment: Mapping[str, str]
-) -> Iterator[Item]:
+def _walls(repository: Repository | None, config: Config, environment: Mapping[str, str]) -> Iterator[Item]:
     isolation = _isolation(config, environment)
     yield isolation
     if repository is not None and isolation.status == "ok":

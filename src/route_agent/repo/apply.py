@@ -5,7 +5,7 @@ And a tree that came out, of whatever lane, is judged against the one that it st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -143,3 +143,11 @@ def with_test(trees: Trees, change: Change, test: Change) -> Change:
     }
     own = tuple(file for file in change.files if file.path not in files)
     return replace(change, new_tree=trees.write(change.new_tree, files), files=own)
+
+
+def restored(trees: Trees, tree: str, start: str, paths: Sequence[str]) -> str:
+    """The tree with some files as they are in another; those that are not there are removed."""
+    entries = trees.entries(start, tuple(paths))
+    data = trees.read(entries)
+    files = {path: Content(entries[path].mode, data[path]) if path in data else None for path in paths}
+    return trees.write(tree, files)

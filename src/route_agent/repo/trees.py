@@ -10,18 +10,21 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from route_agent.errors import RepositoryState
 from route_agent.records.change import ABSENT, REGULAR, SYMLINK, Change, FileChange
-from route_agent.redaction import is_secret_name
 from route_agent.repo.git import GitFailed, git, lines
 from route_agent.repo.repository import Repository
+from route_agent.repo.working import Snapshot, Working
 
-MAX_UNTRACKED_BYTES = 20 * 1024 * 1024
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_LISTED = 4  # whole trees whose listing is kept: it can take longer than a check
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One path of a tree: git's six-digit mode and the object's id."""
 
     mode: str
@@ -36,14 +39,6 @@ class Content:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The user's working state as a tree, and which untracked paths are not in it."""
-
-    tree: str
-    left_out: tuple[str, ...]
-
-
 class Trees:
     """The private repository under `folder`, which only one process uses at a time."""
 
@@ -51,6 +46,8 @@ class Trees:
         self.repository = repository
         self.folder = folder
         self.git_dir = folder / "git"
+        self.taken: Snapshot | None = None
+        self._listed: dict[str, dict[str, Entry]] = {}
 
     def prepare(self) -> None:
         """Create the repository if it is not there, point it at the user's objects, and break stale locks."""
@@ -67,6 +64,12 @@ class Trees:
         for lock in (*self.folder.glob("index-*.lock"), *self.git_dir.glob("*.lock")):
             lock.unlink(missing_ok=True)  # of a git that was killed: the folder is ours alone
 
+    def borrow(self, other: Trees) -> None:
+        """See what another scratch of the same repository has stored as well, until the next `prepare`."""
+        alternates = self.git_dir / "objects" / "info" / "alternates"
+        with alternates.open("ab") as file:
+            file.write(str(other.git_dir / "objects").encode(errors="surrogateescape") + b"\n")
+
     def _create(self) -> None:
         # renamed when it is whole: what is there is never half a repository
         draft = self.folder / "git-draft"
@@ -80,7 +83,7 @@ class Trees:
         )  # fmt: skip
         draft.rename(self.git_dir)
 
-    def _git(
+    def run_git(
         self,
         *arguments: str,
         index: Path | None = None,
@@ -111,51 +114,26 @@ class Trees:
         Untracked files that look like secrets, nested repositories and files above 20 MiB are left out.
 
         Raises:
+            RepositoryState: git cannot read the working tree, or files of it are unmerged.
+        """
+        self.taken = self._working.snapshot()
+        return self.taken
+
+    def is_still(self, snapshot: Snapshot) -> bool:
+        """Whether the user's working state is what it was in the last snapshot.
+
+        Raises:
             RepositoryState: git cannot read the working tree.
         """
-        index = self.folder / "index-user"
-        try:
-            self._copy_index(index)
-        except OSError as error:
-            raise RepositoryState(f"git's index cannot be copied to {index}: {error.strerror}") from error
-        untracked, left_out = self._sorted_untracked()
-        root = self.repository.root
-        try:
-            self._git("add", "--update", "--ignore-errors", "--", ":/", index=index, work_tree=root)
-            if untracked:
-                names = "\0".join(untracked).encode(errors="surrogateescape")
-                self._git("update-index", "--add", "-z", "--stdin", index=index, work_tree=root, stdin=names)
-            tree = self._git("write-tree", index=index, work_tree=root).decode().strip()
-        except GitFailed as error:
-            raise RepositoryState(f"the working tree cannot be read: {error.words}") from error
-        return Snapshot(tree, tuple(left_out))
+        return self._working.is_still(snapshot)
 
-    def _copy_index(self, target: Path) -> None:
-        # the user's index carries the file times: with it only changed files are read again
-        source = self.repository.git_dir / "index"
-        target.unlink(missing_ok=True)
-        if source.exists():
-            shutil.copy2(source, target)
-            for shared in self.repository.git_dir.glob("sharedindex.*"):
-                shutil.copy2(shared, self.git_dir / shared.name)
-        else:
-            self._git("read-tree", self.repository.head, index=target, work_tree=self.repository.root)
-
-    def _sorted_untracked(self) -> tuple[list[str], list[str]]:
-        taken: list[str] = []
-        left_out: list[str] = []
-        for name in self.repository.untracked():
-            path = self.repository.root / name
-            unwanted = name.endswith("/") or is_secret_name(name) or not (path.is_symlink() or path.is_file())
-            if unwanted or path.lstat().st_size > MAX_UNTRACKED_BYTES:
-                left_out.append(name)
-            else:
-                taken.append(name)
-        return taken, left_out
+    @property
+    def _working(self) -> Working:
+        return Working(self.repository, self.folder, self.git_dir, self.run_git)
 
     def tree_of(self, commit: str) -> str:
         """The tree id of a commit."""
-        return self._git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
+        return self.run_git("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
 
     def checkout(self, tree: str, folder: Path) -> None:
         """Make `folder` hold exactly the tree; what an earlier use left there is removed.
@@ -164,16 +142,46 @@ class Trees:
             RepositoryState: objects are missing (a partial clone), or the disk is full.
         """
         folder.mkdir(exist_ok=True)
+        self._refuse_others(folder)
         index = self.folder / "index-scratch"
         try:
-            self._git(
+            self.run_git(
                 "-c", "checkout.workers=2", "read-tree", "--reset", "-u", tree, index=index, work_tree=folder
             )
-            self._git("clean", "-ffdxq", index=index, work_tree=folder)
+            self.run_git("clean", "-ffdxq", index=index, work_tree=folder)
         except GitFailed as error:
             raise RepositoryState(
                 f"the scratch cannot be made: {error.words}", hint=self._fetch or "is the disk full?"
             ) from error
+
+    def export(self, entries: dict[str, Entry], folder: Path) -> None:
+        """Write files of trees into a folder of ours that holds nothing, as a checkout would.
+
+        Raises:
+            RepositoryState: objects are missing (a partial clone), or the disk is full.
+        """
+        self._refuse_others(folder)
+        index = self.folder / "index-export"
+        index.unlink(missing_ok=True)
+        listed = "".join(f"{entry.mode} {entry.id}\t{path}\0" for path, entry in entries.items())
+        try:
+            self.run_git(
+                "update-index",
+                "-z",
+                "--index-info",
+                index=index,
+                stdin=listed.encode(errors="surrogateescape"),
+            )
+            self.run_git("checkout-index", "--all", "--force", "--quiet", index=index, work_tree=folder)
+        except GitFailed as error:
+            raise RepositoryState(
+                f"the scratch cannot be made: {error.words}", hint=self._fetch or "is the disk full?"
+            ) from error
+
+    def _refuse_others(self, folder: Path) -> None:
+        """git resolves links in the path of a worktree and clears what it finds there: only ever ours."""
+        if not folder.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{folder} is no folder of this scratch")
 
     @property
     def _fetch(self) -> str:
@@ -184,23 +192,73 @@ class Trees:
 
     def tree_in(self, folder: Path) -> str:
         """Write what the folder holds now as a tree. Ignored files are left out."""
+        self._refuse_others(folder)
         index = self.folder / "index-edited"
         shutil.copy2(self.folder / "index-scratch", index)
-        self._git("add", "--all", "--", ":/", index=index, work_tree=folder)
-        return self._git("write-tree", index=index, work_tree=folder).decode().strip()
+        self.run_git("add", "--all", "--", ":/", index=index, work_tree=folder)
+        return self.run_git("write-tree", index=index, work_tree=folder).decode().strip()
+
+    def changed_in(self, folder: Path) -> tuple[str, ...]:
+        """The paths of the tree last checked out into a folder that hold something else now, or are gone.
+
+        Files that are new there are not told, and times alone are no change. A repository's own setting to
+        look at little more than sizes does not count here.
+        """
+        whole = ("-c", "core.trustctime=true", "-c", "core.checkStat=default", "-c", "core.ignoreStat=false")
+        shape = (
+            "--name-only",
+            "-z",
+            "--no-renames",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--ignore-submodules=all",
+        )
+        index = self.folder / "index-scratch"
+        return tuple(sorted(lines(self.run_git(*whole, "diff", *shape, index=index, work_tree=folder))))
 
     def entries(self, tree: str, paths: tuple[str, ...] | None = None) -> dict[str, Entry]:
         """The tree's files by path; only the given paths if some are given."""
-        if paths is not None and not paths:
-            return {}
-        listed = lines(
-            self._git("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", tree, "--", *(paths or ()))
+        if paths is not None:
+            return self._listing(tree, *paths) if paths else {}
+        if tree not in self._listed:
+            if len(self._listed) >= MAX_LISTED:
+                del self._listed[next(iter(self._listed))]
+            self._listed[tree] = self._listing(tree)
+        return dict(self._listed[tree])
+
+    def _listing(self, tree: str, *paths: str, recursive: bool = True) -> dict[str, Entry]:
+        depth = ("-r",) if recursive else ()
+        listed = self.run_git(
+            "--literal-pathspecs", "ls-tree", *depth, "-z", "--full-tree", tree, "--", *paths
         )
         found: dict[str, Entry] = {}
-        for item in listed:
+        for item in lines(listed):
             facts, _, path = item.partition("\t")
-            mode, _, identity = facts.split()
+            mode, _, identity = facts.split(" ")
             found[path] = Entry(mode, identity)
+        return found
+
+    def named(self, tree: str, paths: Iterable[str]) -> dict[str, Entry]:
+        """What stands in a tree at some paths, folders included."""
+        asked: dict[int, list[str]] = {}
+        for path in dict.fromkeys(paths):
+            asked.setdefault(path.count("/"), []).append(path)
+        found: dict[str, Entry] = {}
+        for (
+            level
+        ) in asked.values():  # git does not tell a folder where it is asked for something below it as well
+            found |= self._listing(tree, *level, recursive=False)
+        return found
+
+    def differences(self, old: str, new: str) -> dict[str, Entry | None]:
+        """What each path that differs between two trees is in the second; None: not there."""
+        if old == new:
+            return {}
+        fields = iter(lines(self.run_git("diff-tree", "-r", "-z", "--raw", "--no-renames", old, new)))
+        found: dict[str, Entry | None] = {}
+        for field in fields:
+            _, mode, _, identity, _ = field[1:].split()
+            found[next(fields)] = Entry(mode, identity) if mode != ABSENT else None
         return found
 
     def read(self, entries: dict[str, Entry]) -> dict[str, bytes]:
@@ -213,7 +271,7 @@ class Trees:
         if not wanted:
             return {}
         request = "".join(f"{entry.id}\n" for entry in wanted.values()).encode()
-        output = self._git("cat-file", "--batch", stdin=request)
+        output = self.run_git("cat-file", "--batch", stdin=request)
         contents: dict[str, bytes] = {}
         position = 0
         for path in wanted:
@@ -237,7 +295,7 @@ class Trees:
         """
         index = self.folder / "index-write"
         index.unlink(missing_ok=True)
-        self._git("read-tree", base, index=index)
+        self.run_git("read-tree", base, index=index)
         removed = [f"0 {'0' * len(base)}\t{path}" for path, content in changes.items() if content is None]
         written = [
             f"{content.mode} {self._store(content.data)}\t{path}"
@@ -245,18 +303,18 @@ class Trees:
             if content is not None
         ]
         request = "".join(f"{line}\0" for line in removed + written).encode(errors="surrogateescape")
-        self._git("update-index", "-z", "--index-info", index=index, stdin=request)
-        return self._git("write-tree", index=index).decode().strip()
+        self.run_git("update-index", "-z", "--index-info", index=index, stdin=request)
+        return self.run_git("write-tree", index=index).decode().strip()
 
     def _store(self, data: bytes) -> str:
-        return self._git("hash-object", "-w", "--stdin", stdin=data).decode().strip()
+        return self.run_git("hash-object", "-w", "--stdin", stdin=data).decode().strip()
 
     def change(self, old: str, new: str) -> Change:
         """What differs between two trees. Renames appear as a deletion and an addition."""
         if old == new:
             return Change(old, new)
         fields = iter(
-            lines(self._git("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", old, new))
+            lines(self.run_git("diff-tree", "-r", "-z", "--raw", "--numstat", "--no-renames", old, new))
         )
         files: dict[str, FileChange] = {}
         for field in fields:
@@ -278,18 +336,18 @@ class Trees:
         shape = ("-p", "-r", "--binary", "--full-index", "--no-renames", "--no-color")
         plain = ("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
         arguments = ("--literal-pathspecs", "diff-tree", *shape, *plain, old, new, "--", *paths)
-        return self._git(*arguments).decode(errors="surrogateescape")
+        return self.run_git(*arguments).decode(errors="surrogateescape")
 
     def patched(self, tree: str, patch: Path) -> str | None:
         """The tree with a saved patch applied to it, or None where its lines are not there."""
         index = self.folder / "index-patched"
         index.unlink(missing_ok=True)
-        self._git("read-tree", tree, index=index)
+        self.run_git("read-tree", tree, index=index)
         try:
-            self._git("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
+            self.run_git("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
         except GitFailed:
             return None
-        return self._git("write-tree", index=index).decode().strip()
+        return self.run_git("write-tree", index=index).decode().strip()
 
     def links(self, change: Change) -> dict[str, str]:
         """Where the symbolic links that a change writes point to."""
@@ -304,7 +362,7 @@ class Trees:
             return frozenset()
         patterns = tuple(part for word in words for part in ("-e", word))
         try:
-            found = self._git("grep", "-hoIwF", "--no-color", *patterns, tree)
+            found = self.run_git("grep", "-hoIwF", "--no-color", *patterns, tree)
         except GitFailed as error:
             if error.status == 1 and not error.stderr:  # git grep: no match
                 return frozenset()

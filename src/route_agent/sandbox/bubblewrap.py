@@ -76,6 +76,8 @@ def arguments(
     given = [_absolute(path, place) for path in exposure.paths]
     return [
         *_namespaces(exposure, features),
+        # entered as root of a user namespace, it is the user again inside
+        *(("--uid", str(os.getuid()), "--gid", str(os.getgid())) if place.entrance else ()),
         *("--json-status-fd", str(status_fd)),
         *_system(exposure),
         *("--proc", "/proc", "--dev", "/dev"),
@@ -84,7 +86,7 @@ def arguments(
         *_tmpfs("/run", _GIB // 16, features),
         *("--dir", "/var", "--symlink", "../tmp", "/var/tmp", "--symlink", "../run", "/var/run"),  # noqa: S108
         *_bind("--ro-bind", shown),
-        *("--bind", str(place.tree), project),
+        *("--bind", project if place.entrance else str(place.tree), project),
         *_dependencies(place, features),
         *_bind("--bind", (place.home, place.results)),
         *_bind("--ro-bind", (place.tools,)),
@@ -124,7 +126,7 @@ def _bind(how: str, paths: Iterable[Path]) -> list[str]:
 
 def _dependencies(place: Place, features: frozenset[str]) -> list[str]:
     options: list[str] = []
-    for name in ignored_dirs(place.project, place.tree):
+    for name in ignored_dirs(place):
         source = place.project / name
         options += ["--ro-bind", str(source.resolve()), str(source)]
         for cache in _CACHES:

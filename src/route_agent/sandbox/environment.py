@@ -33,18 +33,21 @@ def home_folder() -> Path | None:
         return None
 
 
-def ignored_dirs(project: Path, tree: Path) -> tuple[str, ...]:
+def ignored_dirs(place: Place) -> tuple[str, ...]:
     """The dependency folders that the checkout has and the tree under test lacks.
 
     Raises:
         EnvironmentBroken: the tree has a link of such a name; mounting over it would follow it.
     """
+    if place.dependencies is not None:
+        return place.dependencies
+    project, tree = place.project, place.tree
     return tuple(
         name
         for name in DEPENDENCY_DIRS
         if _is_vacant(tree / name, project / name)
         and (project / name).is_dir()
-        and _is_what_it_says(project / name)
+        and is_what_it_says(project / name)
     )
 
 
@@ -76,13 +79,18 @@ def _is_our_link(path: Path, stands_for: Path) -> bool:
         return False
     if target == stands_for:
         return True
-    raise EnvironmentBroken(
-        f"{path.name} is a symbolic link in the tree under test, where a folder of dependencies belongs",
-        hint=f"if it is yours, keep it out of git: a line `{path.name}` without a slash in .gitignore",
+    raise misplaced_link(path.name)
+
+
+def misplaced_link(name: str) -> EnvironmentBroken:
+    """The refusal of a link that a tree brings where a folder of dependencies belongs."""
+    return EnvironmentBroken(
+        f"{name} is a symbolic link in the tree under test, where a folder of dependencies belongs",
+        hint=f"if it is yours, keep it out of git: a line `{name}` without a slash in .gitignore",
     )
 
 
-def _is_what_it_says(path: Path) -> bool:
+def is_what_it_says(path: Path) -> bool:
     """A link in the checkout may lead anywhere, `~/.ssh` included: only to the like of its name."""
     if not path.is_symlink():
         return True
@@ -119,7 +127,7 @@ def clean_environment(place: Place, names: Iterable[str] = ()) -> dict[str, str]
 
 def _python_homes(place: Place) -> dict[str, str]:
     homes: dict[str, str] = {}
-    own = [place.project / name for name in ignored_dirs(place.project, place.tree)]
+    own = [place.project / name for name in ignored_dirs(place)]
     given = [Path(os.environ["VIRTUAL_ENV"])] if os.environ.get("VIRTUAL_ENV") else []
     for folder in (*own, *given):
         if is_there(folder / "pyvenv.cfg") and (folder in own or not _is_within(folder, place)):
@@ -134,7 +142,7 @@ def _python_homes(place: Place) -> dict[str, str]:
 
 def _search_path(place: Place) -> list[Path]:
     own = []
-    for name in ignored_dirs(place.project, place.tree):
+    for name in ignored_dirs(place):
         folder = place.project / name / (".bin" if name == "node_modules" else "bin")
         own += [folder] if folder.is_dir() else []
     given = (Path(entry) for entry in os.environ.get("PATH", _SYSTEM_PATH).split(os.pathsep) if entry)
@@ -160,7 +168,7 @@ def resolve(argv0: str, env: Mapping[str, str], place: Place, subdirectory: str 
     asked = Path(os.path.normpath(place.project / subdirectory / argv0))
     if asked.is_relative_to(place.project):
         inner = asked.relative_to(place.project)
-        in_dependencies = inner.parts[:1] and inner.parts[0] in ignored_dirs(place.project, place.tree)
+        in_dependencies = inner.parts[:1] and inner.parts[0] in ignored_dirs(place)
         asked = (place.project if in_dependencies else place.tree) / inner
     return asked if is_program(asked) else None
 

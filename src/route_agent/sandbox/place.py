@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -11,11 +11,15 @@ class Place:
     """Where commands run; all paths are absolute, and `project` has no links in it.
 
     Attributes:
-        tree: the files under test; there is no `.git` in it.
+        tree: the files under test, as this process reads them; there is no `.git` in it. Never to be given to
+            git as a worktree: of an overlay, git would take it for the checkout itself.
         project: the checkout that they stand for. Never written.
         home: a private, writable home folder.
         results: a writable folder for result files.
         tools: our helpers, which commands may read.
+        entrance: what to put before a command so that it finds the tree at the checkout's own path; empty
+            where the tree is a mirror, which has to be mounted there.
+        dependencies: the folders of dependencies that the tree does not bring itself, where they are known.
     """
 
     tree: Path
@@ -23,6 +27,8 @@ class Place:
     home: Path
     results: Path
     tools: Path
+    entrance: tuple[str, ...] = field(default=(), kw_only=True)
+    dependencies: tuple[str, ...] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

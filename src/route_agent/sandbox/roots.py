@@ -49,7 +49,7 @@ def visible(place: Place, env: Mapping[str, str], command: Path) -> tuple[Path, 
         env: its environment.
         command: its file on this machine.
     """
-    ignored = ignored_dirs(place.project, place.tree)
+    ignored = ignored_dirs(place)
     return _visible(place.project, ignored, env.get("PATH", ""), env.get("PYTHONUSERBASE"), command)
 
 

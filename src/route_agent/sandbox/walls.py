@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -21,19 +20,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from route_agent import places
 from route_agent.errors import EnvironmentBroken
 from route_agent.records.checks import Isolation, IsolationLevel
 from route_agent.sandbox import bubblewrap, process
 from route_agent.sandbox.environment import (
-    clean_environment,
     home_folder,
     ignored_dirs,
     resolve,
     why_unresolved,
 )
+from route_agent.sandbox.limits import limits
 from route_agent.sandbox.place import NOTHING, Exposure, Place
 from route_agent.sandbox.roots import visible
+from route_agent.sandbox.tryout import try_walls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,9 +42,11 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTHING", "Exposure", "Namespaces", "Place", "Unwalled", "Walls", "best_walls"]
 
-_MAX_FILE_BYTES = 1024**3
-_PROBE_TIMEOUT_S = 20
 _SYSTEM_PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
+
+
+# options, and the version of bubblewrap that first knew them
+_SINCE = {"--size": (0, 7, 0), "--disable-userns": (0, 8, 0)}
 
 
 class Walls(ABC):
@@ -134,7 +135,8 @@ class Namespaces(Walls):
         read_end, write_end = os.pipe()
         try:
             wrapped = [
-                *_limits(),
+                *limits().prefix,
+                *place.entrance,
                 str(self.program),
                 *bubblewrap.arguments(
                     place,
@@ -183,13 +185,6 @@ def _unwrapped(finished: Finished, job: _Job, exit_code: int | None) -> Finished
     )
 
 
-@cache
-def _limits() -> tuple[str, ...]:
-    """No core dumps, no file without end. Memory and processes need a cgroup, which nobody gave us."""
-    prlimit = shutil.which("prlimit", path=_SYSTEM_PROGRAMS)
-    return (prlimit, "--core=0", f"--fsize={_MAX_FILE_BYTES}", "--") if prlimit else ()
-
-
 @dataclass(slots=True)
 class Unwalled(Walls):
     """No walls: a clean environment and a killed process tree, nothing else. The tree stands where it is."""
@@ -227,7 +222,7 @@ class Unwalled(Walls):
         link = place.tree / "node_modules"
         with self._lock:
             users = self._links.get(link, 0)
-            if not users and "node_modules" in ignored_dirs(place.project, place.tree):
+            if not users and "node_modules" in ignored_dirs(place):
                 with suppress(FileNotFoundError, NotADirectoryError):
                     link.rmdir()
                 if not link.is_symlink():  # one of ours, left behind by a run that was killed
@@ -252,12 +247,11 @@ def best_walls(project: Path, required: IsolationLevel = IsolationLevel.NONE) ->
     Raises:
         EnvironmentBroken: less than required can be had.
     """
-    walls, why_not = _namespaces()
-    home = home_folder()
-    if project == Path("/") or (home is not None and home.is_relative_to(project)):
-        walls, why_not = None, f"{project} contains the home folder, which namespaces must hide"
-    if walls is not None:
-        return walls
+    why_not = shows_home(project)
+    if not why_not:
+        walls, why_not = _tried()
+        if walls is not None:
+            return walls
     if required is IsolationLevel.NAMESPACES:
         raise EnvironmentBroken(
             f"isolation by namespaces is required and cannot be had: {why_not}",
@@ -266,20 +260,35 @@ def best_walls(project: Path, required: IsolationLevel = IsolationLevel.NONE) ->
     return Unwalled(Isolation(IsolationLevel.NONE, why_not))
 
 
+def shows_home(project: Path) -> str:
+    """Why a project cannot stand behind namespaces, whatever the machine can do; empty where it can."""
+    home = home_folder()
+    if project == Path("/") or (home is not None and home.is_relative_to(project)):
+        return f"{project} contains the home folder, which namespaces must hide"
+    return ""
+
+
 @cache
-def _namespaces() -> tuple[Namespaces | None, str]:
+def _tried() -> tuple[Namespaces | None, str]:
     """Walls that held when they were tried, or why there are none."""
+    walls, why_not = untried()
+    if walls is not None:
+        with tempfile.TemporaryDirectory(prefix="route-agent-probe-") as folder:
+            why_not = try_walls(walls.run, Path(folder).resolve())
+    return (None, why_not) if why_not else (walls, "")
+
+
+@cache
+def untried() -> tuple[Namespaces | None, str]:
+    """Walls as this machine's bubblewrap would build them, or why there are none."""
     program = shutil.which("bwrap", path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PROGRAMS}")
     if sys.platform != "linux" or program is None:
         return None, "bubblewrap is not installed"
-    told = [_ask(program, option) for option in ("--version", "--help")]
-    version = re.search(r"\d+(\.\d+)+", told[0])
-    features = frozenset(option for option in ("--size", "--disable-userns") if f"{option} " in told[1])
-    detail = f"bwrap {version[0] if version else 'of unknown version'}; net off, memory not limited"
-    walls = Namespaces(Path(program), features, Isolation(IsolationLevel.NAMESPACES, detail))
-    with tempfile.TemporaryDirectory(prefix="route-agent-probe-") as folder:
-        why_not = _try(walls, Path(folder).resolve())
-    return (None, why_not) if why_not else (walls, "")
+    version = re.search(r"\d+(\.\d+)+", _ask(program, "--version"))
+    number = tuple(map(int, version[0].split("."))) if version else ()
+    features = frozenset(option for option, since in _SINCE.items() if number >= since)
+    detail = f"bwrap {version[0] if version else 'of unknown version'}; net off, {limits().detail}"
+    return Namespaces(Path(program), features, Isolation(IsolationLevel.NAMESPACES, detail)), ""
 
 
 def _ask(program: str, option: str) -> str:
@@ -287,61 +296,3 @@ def _ask(program: str, option: str) -> str:
         return subprocess.run([program, option], capture_output=True, text=True, timeout=10, env={}).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-
-
-# runs inside: every line it prints is a hole in the walls
-_PROBE = """
-import os, socket, sys
-def must_fail(what, action, *arguments):
-    try:
-        action(*arguments)
-    except OSError:
-        return
-    print("hole:", what)
-canary, nonce = sys.argv[1:]
-must_fail("the user's home can be read", open, canary)
-must_fail("/usr can be written", open, "/usr/" + nonce, "w")
-if not os.path.exists(nonce):
-    print("hole: the tree is not where it should be")
-outside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-must_fail("the network can be reached", outside.connect, ("192.0.2.1", 9))
-server = socket.create_server(("127.0.0.1", 0))
-socket.create_connection(server.getsockname(), 5).close()
-for line in open("/proc/self/status"):
-    if line.startswith("CapEff") and int(line.split()[1], 16):
-        print("hole: root keeps its powers")
-print("done", nonce)
-"""
-
-
-def _try(walls: Namespaces, folder: Path) -> str:
-    """Why the walls do not hold, found with the argument list of real runs; empty where they do."""
-    place = Place(*(folder / name for name in ("tree", "project", "home", "results", "tools")))
-    for path in (place.tree, place.project, place.home):
-        path.mkdir()
-    nonce = f"route-agent-probe-{secrets.token_hex(8)}"
-    (place.tree / nonce).touch()
-    command = (sys.executable, "-I", "-S", "-c", _PROBE, str(_canary()), nonce)
-    ended = walls.run(command, place, env=clean_environment(place), timeout_s=_PROBE_TIMEOUT_S)
-    holes = [line.removeprefix("hole: ") for line in ended.output.splitlines() if line.startswith("hole: ")]
-    if not ended.started or ended.timed_out:
-        return ended.reason
-    if holes:
-        return f"bwrap: the walls do not hold: {', '.join(holes)}"
-    last = (ended.output.splitlines() or [""])[-1]
-    return "" if last == f"done {nonce}" else f"bwrap: the trial failed: {last}"
-
-
-def _canary() -> Path:
-    """A file of the user's, under their home folder as a rule, that nobody inside may read.
-
-    It stays where it is: a run that is killed leaves nothing new behind.
-    """
-    file = places.state_dir() / "canary"
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file.touch(mode=0o600)
-    except OSError:  # a home that cannot be written: the walls are then only tried by what they hide of it
-        home = home_folder()
-        return home / ".bashrc" if home else file
-    return file
