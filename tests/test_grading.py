@@ -159,7 +159,7 @@ def test_a_test_that_turned_green_tells_nothing_of_lines_that_it_does_not_execut
     assert "of the change not executed: m.py:2" in found.reasons[1]
 
 
-@pytest.mark.parametrize("rule", ["narrow", "caught", "default"])
+@pytest.mark.parametrize("rule", ["narrow", "caught", "default", "left-alone", "untested"])
 def test_code_that_may_only_fit_the_example_stays_below_the_highest_grade(rule: str) -> None:
     doubt = Finding(rule, "m.py", 2, "'kg' is asked for, which stands in t/test_m.py", Weight.NOTES)
 
@@ -167,7 +167,8 @@ def test_code_that_may_only_fit_the_example_stays_below_the_highest_grade(rule: 
 
 
 def test_a_reproduction_needs_no_mutants_since_no_patch_was_made_for_it() -> None:
-    known = Known(lines=FULL, reproduced=frozenset({"pytest::t/test_m.py::a"}))
+    doubt = Finding("untested", "m.py", 0, "the task names 'kg'", Weight.NOTES)
+    known = Known((doubt,), FULL, reproduced=frozenset({"pytest::t/test_m.py::a"}))
 
     assert graded(*RED_THEN_GREEN, known).grade is Grade.DISCRIMINATING
 

@@ -25,6 +25,27 @@ def told(text: str, *more: str) -> junit.Report:
     return junit.parse(contents, [TREE])
 
 
+def test_what_red_tests_say_in_the_file_is_told_and_bounded() -> None:
+    report = told(
+        '<testsuite><testcase name="a"><failure type="AssertionError" message="1 is not 2">\n'
+        "  at calc.js:3\n\n</failure></testcase>"
+        '<testcase name="b"><system-out>not this</system-out></testcase></testsuite>',
+        '<testsuite><testcase name="c"><error>' + "long " * 4000 + "</error></testcase></testsuite>",
+    )
+
+    assert report.words.splitlines()[:2] == ["AssertionError: 1 is not 2", "at calc.js:3"]
+    assert "not this" not in report.words
+    assert len(report.words) <= junit.MAX_WORDS
+
+
+def test_a_file_of_one_test_over_and_over_is_refused_before_it_takes_long() -> None:
+    cases = '<testcase name="t"/>' * (junit.MAX_TESTS + 1)
+
+    report = told("<testsuites>" + '<testsuite name="a">' * 90 + cases + "</testsuite>" * 90 + "</testsuites>")
+
+    assert report.problem.endswith(f"more than {junit.MAX_TESTS} tests")
+
+
 # --- what runners write, each as it comes from the tool, cut to what matters ---
 
 JEST = """\

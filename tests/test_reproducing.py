@@ -176,6 +176,7 @@ def test_what_is_not_red_for_the_task_does_not_count(tmp_path: Path, reply: str,
             of("import pytest\n\npytestmark = pytest.mark.skip\n" + WITNESS), "are left out", id="skipped"
         ),
         pytest.param(of("import socket\n" + WITNESS), "do without socket", id="network"),
+        pytest.param(of("import os, socket\n" + WITNESS), "do without socket", id="network-second"),
         pytest.param(
             of("import calc\ncalc.twice = None\n" + WITNESS), "replaces calc.twice", id="patches the source"
         ),
@@ -229,6 +230,11 @@ def test_a_failing_provider_leaves_the_reason_and_that_of_the_try_before(tmp_pat
         ("SyntaxError: expected ':'", False),
         ("ModuleNotFoundError: No module named 'x'\nassert x", False),
         ("./add_test.go:4:2: undefined: Sum", False),
+        ("    assert calc.nope(2, 3) == 5\nAttributeError: module 'calc' has no attribute 'nope'", False),
+        ("    assert.equal(nope(2), 5)\nTypeError: nope is not a function", False),
+        ("    assert.equal(nope(2), 5)\n  cause: TypeError: nope is not a function", False),
+        ("    assert not add(1, 2)\nValueError: odd\nAssertionError: 3", True),
+        ("Error: expect(received).toBe(expected)", True),
         ("killed", False),
     ],
 )

@@ -124,6 +124,29 @@ def test_without_reproduction_the_patch_is_proved_by_it_and_delivered_alone(
     assert not (pit.root / "tests/test_sum.py").exists()
 
 
+def test_what_a_patch_has_at_the_place_of_the_reproduction_never_ran_and_is_never_delivered(
+    pit: Sandpit, tmp_path: Path
+) -> None:
+    unseen = new_file("tests/test_sum.py", "def test_add():\n    assert False\n")
+    options = ("--json", "--without-reproduction", "--apply")
+    done = run(pit, tmp_path, ("fast", FIX + unseen), ("verifier", RED), options=options)
+
+    assert done.json["delivered"].startswith("applied"), done.stdout
+    assert done.json["attempts"][0]["files"] == ["calc.py"]
+    assert "the reproduction stands at tests/test_sum.py" in done.json["attempts"][0]["reason"]
+    assert not (pit.root / "tests/test_sum.py").exists()
+
+
+def test_a_test_that_changes_the_project_while_it_runs_does_not_count(pit: Sandpit, tmp_path: Path) -> None:
+    meddling = WITNESS.replace(
+        "    assert", "    with open(calc.__file__, 'a') as file:\n        file.write('# 1\\n')\n    assert"
+    )
+    done = run(pit, tmp_path, ("fast", FIX), ("verifier", new_file("tests/test_sum.py", meddling)))
+
+    assert "calc.py is another file after its run" in done.json["reproduction"]["reason"], done.stdout
+    assert done.json["attempts"][0]["grade"] == "covered"
+
+
 def test_a_test_that_does_not_count_leaves_the_run_as_it_is_and_says_why(
     pit: Sandpit, tmp_path: Path
 ) -> None:

@@ -642,6 +642,50 @@ def test_what_the_deciding_tests_hold_and_the_source_asks_for_is_doubted(source:
     assert doubted(source, SCALE, start=source) == set()
 
 
+def test_a_single_odd_value_is_doubted_wherever_it_comes_from() -> None:
+    source = "def scale(t, n):\n    if n == Decimal('-47.5'):\n        return -48\n    return n\n"
+
+    assert doubted(source, SCALE) == {"narrow"}
+
+
+def test_a_function_that_the_brief_names_and_the_change_leaves_alone_is_doubted() -> None:
+    start = "def held(n):\n    return n\n\n\ndef free(n):\n    return n\n"
+    half = start.replace("return n", "return n + 1", 1)
+
+    tests = "def test_a():\n    assert held(1) == free(2)\n"
+
+    assert doubted(half, tests, start=start, brief="`held` and `free` are one too low.") == {"left-alone"}
+    assert doubted(half, tests, start=start, brief="`held` is one too low.") == set()
+    assert doubted(half, start=start, brief="`held` and `free` are one too low.") == set()
+
+
+@pytest.mark.parametrize(
+    ("brief", "rules"),
+    [
+        ("Scale 2 kg.", set()),
+        ("Scale 7 kg.", {"untested"}),
+        ("`scale` reads `2 kg`.", set()),
+        ('It prints "nothing".', {"untested"}),
+        ("scale and --strict are wrong, see tests/test_a.py.", {"untested"}),
+        ("Whatever it is (Percent, Fixed), it is lost.", {"untested"}),
+        ("See tests/test_b.py and src/b.py. Nothing is scaled.", set()),
+    ],
+)
+def test_what_the_brief_names_and_no_deciding_test_does_is_doubted(brief: str, rules: set[str]) -> None:
+    assert doubted("def scale(t, n):\n    return t\n", SCALE, brief=brief) == rules
+    assert doubted("def scale(t, n):\n    return t\n", brief=brief) == set()
+
+
+def test_a_source_file_that_the_brief_names_is_looked_at_too() -> None:
+    files: dict[str, tuple[bytes | None, bytes | None]] = {"src/queue.py": (b"X = 1\n", b"X = 2\n")}
+    worker = {"src/worker.py": b"class Worker:\n    def run_once(self):\n        return 1\n"}
+    brief = "Worker.run_once returns one too little."
+
+    assert tampering.named_sources(brief, [*worker, "src/queue.py", "tests/worker.py"]) == set(worker)
+    found = tampering.doubtful(files, {"tests/test_a.py": b"run_once()"}, brief=brief, others=worker)
+    assert [(it.rule, it.path) for it in found] == [("left-alone", "src/worker.py")]
+
+
 def test_what_the_brief_holds_is_doubted_too_and_other_values_are_not() -> None:
     source = "def scale(t, n):\n    return t == 'ton'\n"
 
@@ -688,6 +732,7 @@ def test_the_files_that_decide_are_those_of_the_tests_and_what_they_read() -> No
 
     assert found == {"py/tests/conftest.py", "py/tests/test_a.py"}
     assert tampering.deciding({"py::exit"}, paths) == set(paths[:3])
+    assert tampering.deciding({"py::exit"}, paths, "see py/tests/test_b.py") == {*paths[:3:2]}
     assert tampering.named_data({"t": "load('rows')"}, paths) == {"shared/rows.json"}
     assert tampering.named_data({"t": "load('cols')"}, paths) == set()
 

@@ -73,6 +73,8 @@ def test_nothing_that_git_could_be_made_to_run_is_run(booby_trapped: Sandpit, tm
     assert list(tmp_path.glob("mark.*")) == []
 
 
+# what is looked at here is not how much a green check is worth
+SURE = "routing: {confidence_threshold: 0}\n"
 MODULES = ("yaml", "sqlite3", "json", "typer", "pydantic", "rich", "git", "openai", "anthropic", "httpx2", "psutil",
            "platformdirs", "filelock", "dataclasses", "typing", "subprocess", "hashlib", "pytest")  # fmt: skip
 
@@ -87,7 +89,7 @@ def test_no_module_of_the_repository_is_imported(tmp_path: Path, way: tuple[str,
     pit = Sandpit(
         tmp_path / "pit",
         files={f"{name}.py": hostile for name in MODULES},
-        policy=POLICY.split("checks:")[0] + check + "accept: {fast: ran, strong: ran}\n",
+        policy=POLICY.split("checks:")[0] + check + "accept: {fast: ran, strong: ran}\n" + SURE,
     )
     with Loopback() as server:
         server.script("small-1", Reply(FIX))
@@ -235,7 +237,7 @@ def test_a_check_cannot_reach_the_users_repository(tmp_path: Path) -> None:
     policy = policy.replace(
         "{name: unit, kind: test, run: [python3, reach.py]}", "{name: reach, run: [python3, reach.py]}"
     )
-    pit = Sandpit(tmp_path / "pit", files={"reach.py": reach}, policy=policy)
+    pit = Sandpit(tmp_path / "pit", files={"reach.py": reach}, policy=policy + SURE)
     around = sorted(tmp_path.iterdir())
 
     done = untouched(pit, *fixing(pit))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from route_agent import evidence, places
 from route_agent.errors import DeliveryRefused, RepositoryState
 from route_agent.records.change import Change
-from route_agent.repo.apply import with_test
+from route_agent.repo.apply import restored, with_test
 from route_agent.repo.delivery import deliver
 from route_agent.reproduction import was_met
 
@@ -37,13 +37,24 @@ class Delivery:
     wanted: Wanted
 
     def with_its_test(self, attempt: Attempt, test: Reproduction | None) -> Attempt:
-        """An accepted patch as it is delivered: the tree that was proved, with the test for the brief."""
+        """An accepted patch as it is delivered: the proved tree, with the test for the brief or without.
+
+        The patch's own version of the test's file was never run: it is delivered in neither case.
+        """
         change = attempt.change
-        if not self.wanted.reproduction or test is None or test.change is None or change is None:
+        if test is None or test.change is None or change is None:
             return attempt
         trees, start = self.ground.slot.trees, self.ground.start
-        proved = with_test(trees, change, test.change).new_tree
-        return replace(attempt, change=trees.change(start, proved), patch=trees.diff(start, proved))
+        tree = with_test(trees, change, test.change).new_tree
+        left_out = [path for path in trees.change(change.new_tree, tree).paths if path in change.paths]
+        if not (self.wanted.reproduction or left_out):
+            return attempt
+        if not self.wanted.reproduction:
+            tree = restored(trees, tree, start, test.change.paths)
+        told = [f"the reproduction stands at {path}: the patch's own is left out" for path in left_out[:1]]
+        reason = "; ".join([attempt.reason, *told])
+        diff = trees.diff(start, tree)
+        return replace(attempt, change=trees.change(start, tree), patch=diff, reason=reason)
 
     def saved(self, run: Run) -> Run:
         """Keep every attempt's patch; the accepted one under its own name."""

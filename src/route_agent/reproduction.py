@@ -87,14 +87,21 @@ _ASSERTS = re.compile(
     r"|\bexpect(ed)?\b.*\b(got|but|was|received|actual|found|to)\b|^\W*(expected|want)\b.*:",
     re.IGNORECASE,
 )
+_ASSERTION = re.compile(r"AssertionE(rror|xception)|AssertionFailedError|ERR_ASSERTION")
 _BROKEN = re.compile(
     r"\b(SyntaxError|IndentationError|TabError|ImportError|ModuleNotFoundError|NameError|ReferenceError"
     r"|ERR_MODULE_NOT_FOUND|LoadError|ClassNotFoundException)\b"
     r"|Cannot find (module|package|symbol)|cannot find (module|package|symbol)|undefined: |command not found"
     r"|[Cc]ompilation (failed|error)|\berror TS\d+|error\[E\d+\]|BUILD FAILED|build failed"
 )
+# what a program ends with that raised something else than a failed assertion
+_OTHER = re.compile(
+    r"^\W*(?:Uncaught |cause\]?: )?(?:[\w.]+\.)?((?:Attribute|Type|Key|Index|Value|Lookup|Range|UnboundLocal|Recursion|Runtime"
+    r"|ZeroDivision|FileNotFound|NotImplemented|OS|NoMethod)Error|NullPointerException|SystemExit)\b(?= \[|:|$)"
+)
 _NETWORK = re.compile(
-    r"^\s*(?:from|import)\s+(socket|requests|httpx|aiohttp|websockets|urllib\.request|http\.client|ftplib|smtplib)\b"
+    r"(?:^|;)\s*(?:from\s+|import\s+(?:[\w. ]+,\s*)*)"
+    r"(socket|requests|httpx|aiohttp|websockets|urllib\.request|http\.client|ftplib|smtplib)\b"
     r"|(?:require\(|from\s+)[\"'](?:node:)?(http|https|net|dgram|tls|axios|undici|node-fetch)[\"']"
 )
 
@@ -218,7 +225,12 @@ def _silent(before: CheckResult, result: CheckResult, brief: str) -> str:
     broken = next((hit[0] for line in said if (hit := _BROKEN.search(line))), "")
     if broken and not words_found(brief, (broken,)):
         return f"{result.name} is red by an error of the test's own ({broken}): {_told(before, result)}"
-    if not (broken or any(_ASSERTS.search(line) for line in said)):
+    # a traceback shows the line with the `assert`, whatever was raised there
+    failed = any(_ASSERTION.search(line) for line in said)
+    other = next((hit[1] for line in said if (hit := _OTHER.search(line))), "")
+    if other and not failed and not words_found(brief, (other,)):
+        return f"{result.name} is red by {other}, which the task does not name: {_told(before, result)}"
+    if not (broken or other or any(_ASSERTS.search(line) for line in said)):
         return f"{result.name} is red, and its output names no failed assertion: {_told(before, result)}"
     return ""
 
@@ -259,6 +271,13 @@ def _news(before: CheckResult, result: CheckResult) -> list[str]:
 
 def _told(before: CheckResult, result: CheckResult) -> str:
     return ends("\n".join(_news(before, result)) or result.reason)
+
+
+def meddles(baseline: CheckRun, now: CheckRun) -> str:
+    """Why a test that changes files of the project while it runs does not count; empty where it does not."""
+    if changed := sorted(set(now.changed) - set(baseline.changed)):
+        return f"{changed[0]} is another file after its run: a test leaves the project as it is"
+    return ""
 
 
 def confirmed(first: Seen, second: CheckRun) -> str:

@@ -47,7 +47,7 @@ def doubts(trees: Trees, change: Change, brief: str, mended: frozenset[str]) -> 
         own = {it.path for it in change.files if it.is_new}
         entries = {path: it for path, it in trees.entries(change.new_tree).items() if path not in own}
         entries |= trees.entries(change.old_tree)
-    tests = sorted(tampering.deciding(mended, entries))[:MAX_DECIDING]
+    tests = sorted(tampering.deciding(mended, entries, brief))[:MAX_DECIDING]
     judged_by = trees.read({path: entries[path] for path in tests})
     texts = {path: data.decode("utf-8", "replace") for path, data in judged_by.items()}
     named = sorted(tampering.named_data(texts, entries))[:MAX_DECIDING]

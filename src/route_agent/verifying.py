@@ -30,6 +30,7 @@ EVIDENCE_CHARACTERS = 8_000
 ANSWER_CHARACTERS = 32_000
 REASON_CHARACTERS = 300
 MOST_REASONS = 8
+_MOST_BRACES = 200  # tries at reading an object: each may be as long as the answer
 
 SYSTEM = """\
 You review one patch that somebody else wrote. You get the task, what the checks showed, and the patch.
@@ -168,7 +169,7 @@ def show_patch(diff: str, *, characters: int = PATCH_CHARACTERS) -> ShownPatch:
         text.append(f"file {_visible(file.path)}{notes}{unseen}")
         whole = whole and not unseen
         for mark, number, line in () if unseen else file.lines:
-            shown = f"{number:>6} {mark} {line}"
+            shown = f"{number:>6} {mark} {_one_line(line)}"
             left -= len(shown) + 1
             if left < 0:
                 break
@@ -237,6 +238,16 @@ def _same_name(header: str) -> str:
     return _path(half) if half[2:] == names[len(half) + 1 :][2:] or half.startswith('"') else names
 
 
+# what ends a line for a reader, moves its cursor or hides: text behind it would look like a numbered line
+_BREAKING = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+)
+
+
+def _one_line(text: str) -> str:
+    return _BREAKING.sub(lambda found: repr(found[0])[1:-1], text)
+
+
 def _visible(path: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in path)
 
@@ -252,15 +263,17 @@ def read_answer(text: str, patch: ShownPatch) -> Answer:
     An approval holds if it names a line of the patch, and the whole patch was shown. A range counts by its
     first line.
     """
-    found = _object(text)
+    found, alone = _object(text)
     if found is None:
-        return Answer(Opinion.UNSURE, ("its answer is not the one JSON object that was asked for",))
+        return Answer(Opinion.UNSURE, (_NOT_ONE,))
     said, reasons, lines = found.get("opinion"), _texts(found.get("reasons")), _texts(found.get("lines", []))
     if said not in tuple(Opinion) or reasons is None or lines is None:
         return Answer(Opinion.UNSURE, ("its answer has no opinion, or reasons and lines that are no lists",))
     opinion = Opinion(said)
     told = tuple(_short(reason) for reason in reasons[:MOST_REASONS])
     cited = tuple(dict.fromkeys(place for line in lines if (place := _place(line, patch))))
+    if opinion is Opinion.APPROVE and not alone:
+        return Answer(Opinion.UNSURE, (_AMONG_WORDS, *told), cited)
     if opinion is Opinion.APPROVE and not cited:
         return Answer(Opinion.UNSURE, ("it approves and names no line of the patch", *told))
     if opinion is Opinion.APPROVE and not patch.is_whole:
@@ -268,23 +281,35 @@ def read_answer(text: str, patch: ShownPatch) -> Answer:
     return Answer(opinion, told, cited)
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    """The one object with an `opinion` in a text, words around it or not; None where there is not one."""
+_NOT_ONE = "its answer is not the one JSON object that was asked for"
+_AMONG_WORDS = "it approves among other words, which may say otherwise"
+_FENCE = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL)
+
+
+def _object(text: str) -> tuple[dict[str, Any] | None, bool]:
+    """The one object with an `opinion` in a text, None where there is not one; and whether it stands alone.
+
+    A refusal counts among other words. An approval does not: the words may quote one that the patch holds.
+    """
     if len(text) > ANSWER_CHARACTERS:
-        return None
+        return None, False
     decoder = json.JSONDecoder(object_pairs_hook=_no_key_twice)
-    found: list[dict[str, Any]] = []
-    at = text.find("{")
-    while at >= 0:
+    plain = text.strip()
+    bare = fenced[1].strip() if (fenced := _FENCE.fullmatch(plain)) else plain
+    found: list[tuple[dict[str, Any], bool]] = []
+    at = bare.find("{")
+    for _ in range(_MOST_BRACES):
+        if at < 0:
+            break
         try:
-            value, end = decoder.raw_decode(text, at)
+            value, end = decoder.raw_decode(bare, at)
         except (ValueError, RecursionError):
             end = at + 1
         else:
             if "opinion" in value:
-                found.append(value)
-        at = text.find("{", end)
-    return found[0] if len(found) == 1 else None
+                found.append((value, at == 0 and end == len(bare)))
+        at = bare.find("{", end)
+    return found[0] if len(found) == 1 and at < 0 else (None, False)
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

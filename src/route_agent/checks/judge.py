@@ -72,7 +72,7 @@ def judge(
         reason=reason,
         exit_code=finished.exit_code,
         seconds=finished.seconds,
-        output=finished.output,
+        output="\n".join(filter(None, (finished.output, written.words if written else ""))),
         tests=tests,
         flaky=tuple(sorted(written.flaky)) if written else (),
         raised=told.raised,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MAX_FILES = 5000
 MAX_TESTS = 100_000
+MAX_WORDS = 8_000  # characters of what red tests say
 _MAX_DEPTH = 100
 _MAX_ID = 500
 _MAX_NAME = 10_000
@@ -49,12 +50,14 @@ class Report:
         tests: outcome by id: `file::name` where a file of the tree is told, else `class::name`; between them
             what the test stands in, where that is told too. Of several of one id, the worst counts.
         flaky: the ids that were red and then green within the one run.
+        words: what the red tests say, as far as it is told: what they print is often in the file alone.
         problem: why nothing of it counts, or empty.
     """
 
     tests: dict[str, str] = field(default_factory=dict)
     flaky: frozenset[str] = frozenset()
     problem: str = ""
+    words: str = ""
 
 
 def remove(tree: Path, pattern: str) -> bool:
@@ -92,7 +95,7 @@ def parse(contents: Mapping[str, bytes], roots: Sequence[Path]) -> Report:
     for path, content in sorted(contents.items()):
         if why := reader.take(content):
             return Report(problem=f"{path} is no JUnit XML: {why}")
-    return Report(reader.tests, frozenset(reader.flaky))
+    return Report(reader.tests, frozenset(reader.flaky), words=reader.words())
 
 
 class _Refused(ValueError):
@@ -119,13 +122,22 @@ class _Reader:
     def __init__(self, roots: Sequence[Path]) -> None:
         self.tests: dict[str, str] = {}
         self.flaky: set[str] = set()
+        self._cases = 0
+        self._said: list[str] = []
+        self._left = MAX_WORDS
         self._roots = sorted({f"{form}/" for root in roots for form in (root, root.resolve())})
         self._begin()
 
     def _begin(self) -> None:
         self._depth = 0
-        self._suites: list[tuple[int, Mapping[str, str]]] = []
+        self._suites: list[tuple[int, str, str]] = []  # depth, name, file
         self._case: _Case | None = None
+        self._red_at = 0  # the depth of the element that says why a test is red
+
+    def words(self) -> str:
+        """What was said of red tests, without the empty lines."""
+        lines = map(_plain, "".join(self._said).splitlines())
+        return "\n".join(line for line in lines if line)
 
     def take(self, content: bytes) -> str:
         """Read a file; empty, or why it is none."""
@@ -135,6 +147,7 @@ class _Reader:
         parser.EntityDeclHandler = _refuse
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
         try:
             parser.Parse(content, True)
         except (expat.ExpatError, ValueError, LookupError) as error:
@@ -148,15 +161,31 @@ class _Reader:
         if self._depth == 1 and tag not in ("testsuites", "testsuite"):
             raise _Refused(f"it begins with <{tag[:40]}>")
         if tag == "testsuite":
-            self._suites.append((self._depth, attributes))
+            name, file = _plain(attributes.get("name", "")), attributes.get("file", "")
+            self._suites.append((self._depth, name, file))
         elif tag == "testcase":
             self._case = _Case(attributes, self._depth)
         elif self._case and self._depth == self._case.depth + 1:
             self._case.seen.add(tag)
+            if tag in _RED:
+                self._red_at = self._depth
+                said = (attributes.get("type", ""), attributes.get("message", ""))
+                self._say(f"\n{': '.join(filter(None, said))}\n")
         elif tag in _RED and self._suites and self._depth == self._suites[-1][0] + 1:
             self._add(_Case({"name": "(the suite itself)"}, self._depth, {tag}))
 
+    def _say(self, text: str) -> None:
+        if self._left > 0:
+            self._said.append(text[: self._left])
+            self._left -= len(text)
+
+    def _text(self, text: str) -> None:
+        if self._red_at:
+            self._say(text)
+
     def _end(self, tag: str) -> None:
+        if self._depth == self._red_at:
+            self._red_at = 0
         if self._case and self._depth == self._case.depth:
             self._add(self._case)
             self._case = None
@@ -165,19 +194,20 @@ class _Reader:
         self._depth -= 1
 
     def _add(self, case: _Case) -> None:
+        self._cases += 1
+        if self._cases > MAX_TESTS:
+            raise _Refused(f"more than {MAX_TESTS} tests")
         identity = self._identity(case.attributes)
         if case.outcome == "passed" and case.seen & _RED_AT_FIRST:
             self.flaky.add(identity)
         known = self.tests.get(identity, case.outcome)
         self.tests[identity] = max(known, case.outcome, key=_RANK.__getitem__)
-        if len(self.tests) > MAX_TESTS:
-            raise _Refused(f"more than {MAX_TESTS} tests")
 
     def _identity(self, case: Mapping[str, str]) -> str:
         """The test's id: where it stands, what it stands in, and its name."""
         name, within = _plain(case.get("name", "")), _plain(case.get("classname") or case.get("class", ""))
-        suites = [_plain(attributes.get("name", "")) for _, attributes in self._suites]
-        told = (case.get("file", ""), *(suite.get("file", "") for _, suite in reversed(self._suites)))
+        suites = [suite for _, suite, _ in self._suites]
+        told = (case.get("file", ""), *(path for _, _, path in reversed(self._suites) if path))
         file = next((path for it in told if (path := self._in_tree(it))), "")
         if not file and name.startswith("/") and (file := self._in_tree(name)):  # it could not be loaded
             name = "(the file itself)"

@@ -22,8 +22,8 @@ _SHOWN = 5
 _NOTHING_DONE = frozenset({"comment-only", "source-unchanged"})
 # what does no harm where start's own tests and configuration are green on the patched source
 _TOLD_BY_START = frozenset({"check-config", "expectation-changed", "fixture-changed", "test-data-changed"})
-# what may be the solution or only fit the example: no test that turned green can tell
-_FITS_THE_EXAMPLE = frozenset({"special-cased", "narrow", "caught", "default", "left-alone"})
+# what may be the solution or only fit the example: no test that the patch's author could read can tell
+_FITS_THE_EXAMPLE = frozenset({"narrow", "caught", "default", "left-alone", "untested"})
 
 
 def not_executed(lines: LineCoverage) -> str:
@@ -40,7 +40,7 @@ def caps(
     if flaky:
         yield Grade.RAN, f"{flaky[0]} is flaky: red in the whole run, green by itself"
     hidden = {it for it in _hidden(baseline, known.restored) if not _was_to_go(it, known.findings)}
-    yield from _of_findings(known, is_told_by_start=bool(known.restored) and not hidden)
+    yield from _of_findings(known, flips, is_told_by_start=bool(known.restored) and not hidden)
     yield from _of_flips(now, flips, known)
     if gone := [name for name in seen.gone if not _was_to_go(name, known.findings)]:
         yield Grade.RAN, f"{gone[0]} was green at start and no longer runs"
@@ -84,26 +84,28 @@ def _was_to_go(name: str, findings: Iterable[Finding]) -> bool:
     return bool(removed) and all(it in removed and it.weight is Weight.NOTES for it in about)
 
 
-def _of_findings(known: Known, *, is_told_by_start: bool) -> Iterator[tuple[Grade, str]]:
+def _of_findings(known: Known, flips: list[str], *, is_told_by_start: bool) -> Iterator[tuple[Grade, str]]:
+    doubtful = is_doubtful(known, flips)
     for finding in known.findings:
         if finding.rule in _NOTHING_DONE and finding.weight is Weight.LOWERS:
             yield Grade.STATIC, str(finding)
         elif finding.weight is Weight.LOWERS and not (finding.rule in _TOLD_BY_START and is_told_by_start):
             yield Grade.RAN, str(finding)
-        elif finding.rule in _FITS_THE_EXAMPLE:
+        elif finding.rule == "special-cased" or (doubtful and finding.rule in _FITS_THE_EXAMPLE):
             yield Grade.COVERED, str(finding)
 
 
-def is_doubtful(known: Known) -> bool:
-    """Whether the source shows something that no test which turned green could tell from a solution."""
-    return any(it.rule in _FITS_THE_EXAMPLE for it in known.findings)
+def is_doubtful(known: Known, flips: list[str]) -> bool:
+    """Whether a test that turned green may not tell the solution from what only fits its example.
+
+    A reproduction can: it was written for the brief and before any patch, so no patch was made for it.
+    """
+    by_others = not known.reproduced.intersection(flips)
+    return by_others and any(it.rule in _FITS_THE_EXAMPLE for it in known.findings)
 
 
 def needs_mutants(flips: list[str], now: CheckRun, known: Known) -> list[str]:
-    """The tests that turned green and may have seen little; not those that were written for the task.
-
-    A reproduction was written for the brief and before any patch, so no patch was made for what it asks.
-    """
+    """The tests that turned green and may have seen little; not those that were written for the task."""
     tests = {result.name for result in now.results if result.kind is CheckKind.TEST}
     by_test = [name for name in flips if name.partition("::")[0] in tests]
     return [] if known.reproduced.intersection(flips) else by_test

@@ -161,7 +161,7 @@ def _wants_mutants(task_class: TaskClass, known: Known, flips: list[str], now: C
         return False
     if flips:
         by_test = needs_mutants(flips, now, known)
-        return bool(by_test) and not is_doubtful(known) and not (known.lines and known.lines.missing)
+        return bool(by_test) and not is_doubtful(known, flips) and not (known.lines and known.lines.missing)
     return (task_class in KEEPS_BEHAVIOUR and _is_full(known.lines)) or _is_about_tests(known)
 
 

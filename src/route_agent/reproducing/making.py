@@ -219,7 +219,7 @@ class Making:
         means.on(Event(Step.REPRODUCE, f"is {change.paths[0]} red at start?"))
         first = prover.run(change.new_tree)
         seen = rules.seen(means.baseline, first, means.brief)
-        why = seen.why_not
+        why = seen.why_not or rules.meddles(means.baseline, first)
         if not why:
             again = prover.run_only(change.new_tree, seen.tests | seen.others)
             why = rules.confirmed(seen, again)

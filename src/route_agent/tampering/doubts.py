@@ -14,9 +14,10 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from route_agent.brief import named_symbols
+from route_agent.brief import named_paths, named_symbols
 from route_agent.records.findings import Finding, Weight
 from route_agent.tampering import script
+from route_agent.tampering.source import is_odd
 from route_agent.tampering.syntax import Function, last, parse
 from route_agent.tampering.words import DATA_SUFFIXES, definitions, is_source, is_test
 
@@ -66,20 +67,25 @@ def doubts(
             elif holder := next((path for path, text in held.items() if _stands_in(value, text)), ""):
                 what = f"{value!r} is asked for, which stands in {holder}"
                 yield Finding("narrow", edit.path, line, what, Weight.NOTES)
+            elif tests and is_odd(value):
+                yield Finding("narrow", edit.path, line, f"{value!r} is asked for", Weight.NOTES)
         yield from _hidden(edit)
-    if tests:
+    if tests and changed:
         yield from _left_alone(changed, brief, others)
+        yield from _untested(changed[0].path, tests, brief)
 
 
-def deciding(tests: Iterable[str], paths: Collection[str]) -> frozenset[str]:
+def deciding(tests: Iterable[str], paths: Collection[str], brief: str = "") -> frozenset[str]:
     """The files among `paths` that hold the tests (`check::path::test`), and what surrounds all of them.
 
-    Where a check tells no tests, any test of the tree may be the one.
+    Where a check tells no tests, those that the brief names may be the ones, or else any of the tree.
     """
-    files = {name.split("::")[1] for name in tests if name.count("::") > 1}
+    ids = list(tests)
+    files = {name.split("::")[1] for name in ids if name.count("::") > 1}
     known = {path for path in paths if any(path == file or path.endswith(f"/{file}") for file in files)}
-    if not known or any(name.count("::") < 2 for name in tests):
-        known |= {path for path in paths if is_test(path)}
+    if not known or any(name.count("::") < 2 for name in ids):
+        every = {path for path in paths if is_test(path)}
+        known |= every.intersection(named_paths(brief, every)) or every
     above = {path.rpartition("/")[0] for path in known}
     around = (
         path
@@ -111,9 +117,34 @@ def named_sources(brief: str, paths: Iterable[str]) -> frozenset[str]:
 # --- what the brief names and the change leaves alone ---
 
 
+_FILES = re.compile(r"[\w.@-]*/[\w./@-]+|\b[\w-]+\.[a-z]{1,4}\b")
+_TOLD = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)(?![\w.])"
+    r"|`([^`\n]{1,60})`|\"([^\"\n]{1,60})\""
+    r"|(?<![\w-])(--[a-z][\w-]+)"
+    r"|(?<=[a-z,] )([A-Z][a-z]+)\b"  # a name, and not the first word of a sentence
+    r"|(?<=\()([A-Z][a-z]+)\b"
+)
+
+
+def _untested(path: str, tests: Mapping[str, str], brief: str) -> Iterator[Finding]:
+    """What the brief names and no deciding test does: those tests may ask for a part of the task only."""
+    plain = _FILES.sub(" ", brief)
+    named = [next(group for group in match.groups() if group).strip() for match in _TOLD.finditer(plain)]
+    named += [*named_symbols(brief), *_ATTRIBUTE.findall(plain)]
+    text = "\n".join(tests.values())
+    for word in dict.fromkeys(named):
+        if word and not re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE):
+            what = f"the task names {word!r}, and none of the tests that turned green does"
+            yield Finding("untested", path, 0, what, Weight.NOTES)
+
+
+_ATTRIBUTE = re.compile(r"\b[A-Za-z_]\w*\.([A-Za-z_]\w{2,})\b(?!/)")
+
+
 def _left_alone(changed: Iterable[Edit], brief: str, others: Mapping[str, str]) -> Iterator[Finding]:
     """Functions and classes that the brief names and that stand as they stood: a half of the task, maybe."""
-    wanted = set(named_symbols(brief))
+    wanted = {*named_symbols(brief), *_ATTRIBUTE.findall(brief)}
     places = [(edit.path, edit.before or "", edit.after or "") for edit in changed]
     places += [(path, text, text) for path, text in others.items()]
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""JavaScript and TypeScript as the rules see them: read by a small tokenizer that knows strings and comments."""
+"""JavaScript and TypeScript as the rules see them, by a small tokenizer that knows strings and comments."""
 
 from __future__ import annotations
 

@@ -276,7 +276,7 @@ def special_cased(edits: Iterable[Edit], tests: Mapping[str, str], brief: str) -
                 continue
             if holder := next((path for path, text in held.items() if _stands_in(value, text)), ""):
                 what = f"{value!r} is asked for, a value that stands in {holder}"
-                weight = Weight.LOWERS if _is_odd(value) else Weight.NOTES
+                weight = Weight.LOWERS if is_odd(value) else Weight.NOTES
                 yield Finding("special-cased", edit.path, line, what, weight)
 
 
@@ -286,7 +286,7 @@ def _is_telling(value: str | float) -> bool:
     return value not in _USUAL
 
 
-def _is_odd(value: str | float) -> bool:
+def is_odd(value: str | float) -> bool:
     """Whether a value is data, rather than a word of the program or a number as they occur anywhere."""
     if isinstance(value, str):
         return bool(re.search(r"\d", value) or re.search(r"\w\W+\w", value))
