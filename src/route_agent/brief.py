@@ -75,8 +75,12 @@ def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     # a path has few forms and a text many tokens: looked up, and not compared one by one
     files = {token: rank for rank, token in enumerate(tokens)}
     folders = {token.rstrip("/"): rank for token, rank in reversed(files.items())}
+    names = {token.rpartition("/")[2] for token in files}
+    tops = {token.partition("/")[0] for token in folders}
     found: list[tuple[tuple[int, int], str]] = []
     for path in paths:
+        if path.rpartition("/")[2] not in names and path.partition("/")[0] not in tops:
+            continue  # nearly all of them
         slashes = [at for at, letter in enumerate(path) if letter == "/"]
         ends = (path, *(path[at + 1 :] for at in slashes))
         # files before the contents of folders: a large folder must not push a named file out

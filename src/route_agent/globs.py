@@ -25,6 +25,8 @@ _ANY_FOLDERS = "(?:[^/]+/)*?"
 
 def matches(path: str, pattern: str) -> bool:
     """Whether a path matches one pattern."""
+    if _is_plain_name(pattern) and path.isascii():  # most patterns of a policy are: no expression to compile
+        return pattern.lower() in _segments(path)
     return _compiled(pattern).match(path) is not None
 
 
@@ -36,6 +38,16 @@ def first_match(path: str, patterns: Iterable[str]) -> str | None:
 def any_match(path: str, patterns: Iterable[str]) -> bool:
     """Whether a path matches at least one pattern."""
     return first_match(path, patterns) is not None
+
+
+@lru_cache(maxsize=4096)
+def _is_plain_name(pattern: str) -> bool:
+    return pattern.isascii() and pattern not in ("", ".") and not _WILD.search(pattern) and "/" not in pattern
+
+
+@lru_cache(maxsize=4096)
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(path.lower().split("/"))
 
 
 @lru_cache(maxsize=4096)
