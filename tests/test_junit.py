@@ -41,7 +41,9 @@ def test_what_red_tests_say_in_the_file_is_told_and_bounded() -> None:
 def test_a_file_of_one_test_over_and_over_is_refused_before_it_takes_long() -> None:
     cases = '<testcase name="t"/>' * (junit.MAX_TESTS + 1)
 
-    report = told("<testsuites>" + '<testsuite name="a">' * 90 + cases + "</testsuite>" * 90 + "</testsuites>")
+    report = told(
+        "<testsuites>" + '<testsuite name="a">' * 90 + cases + "</testsuite>" * 90 + "</testsuites>"
+    )
 
     assert report.problem.endswith(f"more than {junit.MAX_TESTS} tests")
 

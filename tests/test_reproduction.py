@@ -241,16 +241,22 @@ def test_a_test_that_the_verifier_approves_of_blocks(pit: Sandpit, tmp_path: Pat
 
     assert done.exit_code == 1, done.stdout
     assert [it["lane"] for it in done.json["attempts"]] == ["fast"]
+    assert "(verifier-1, which wrote it) says approve" in done.json["reproduction"]["suspect"]
     assert done.json["reproduction"]["suspect"].endswith("it blocks")
 
 
-def test_without_a_verifier_a_suspect_test_does_not_block_and_that_is_shown(
+def test_without_a_verifier_two_lanes_patches_speak_against_a_test_and_one_does_not(
     pit: Sandpit, tmp_path: Path
 ) -> None:
-    done = run(pit, tmp_path, ("fast", FIX), ("verifier", DEMANDING), options=("--only-lane", "fast"))
+    lanes = (("fast", FIX), ("strong", FIX), ("verifier", DEMANDING))
 
-    assert done.exit_code == 0, done.stdout
-    assert "no verifier is there to say" in done.stdout
+    one = run(pit, tmp_path, *lanes, options=("--only-lane", "fast"))
+    two = run(pit, tmp_path, *lanes, options=())
+
+    assert one.exit_code == 1, one.stdout
+    assert "no verifier is there to say whether it demands what the task says: it blocks" in one.stdout
+    assert two.exit_code == 0, two.stdout
+    assert "it is set aside" in two.stdout
 
 
 # --- where there is none

@@ -364,3 +364,13 @@ def test_a_call_that_was_paid_before_the_limit_stays_in_the_report(pit: Sandpit)
     (attempt,) = done.json["attempts"]
     assert attempt["failure"] == "limit"
     assert [call["state"] for call in attempt["calls"]] == ["lost"]
+
+
+def test_a_table_says_in_a_narrow_terminal_what_it_says_in_a_wide_one(pit: Sandpit, tmp_path: Path) -> None:
+    task = "sums must be right, also those of the last month of the year"
+    assert pit.run("--task", task, "--replay", str(replies(tmp_path, ("fast", FIX)))).exit_code == 0
+
+    narrow, wide = (pit.run("ledger", env={"COLUMNS": columns}).stdout for columns in ("80", "160"))
+
+    assert narrow == wide
+    assert task in narrow

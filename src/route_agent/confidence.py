@@ -73,8 +73,9 @@ def confidence(
 
 
 def _begin(grade: Grade, *, is_confirmed: bool) -> tuple[float, str]:
-    if grade is Grade.STATIC and is_confirmed:
-        return CONFIRMED_STATIC, f"static, and the files are of the task's class: {CONFIRMED_STATIC:.2f}"
+    if is_confirmed and grade.reaches(Grade.STATIC) and RIGHT[grade] < CONFIRMED_STATIC:
+        told = f"{grade.value}, and the files are of the task's class"
+        return CONFIRMED_STATIC, f"{told}: {CONFIRMED_STATIC:.2f}"
     return RIGHT[grade], f"{grade.value}: {RIGHT[grade]:.2f}"
 
 

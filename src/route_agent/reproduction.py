@@ -96,8 +96,9 @@ _BROKEN = re.compile(
 )
 # what a program ends with that raised something else than a failed assertion
 _OTHER = re.compile(
-    r"^\W*(?:Uncaught |cause\]?: )?(?:[\w.]+\.)?((?:Attribute|Type|Key|Index|Value|Lookup|Range|UnboundLocal|Recursion|Runtime"
-    r"|ZeroDivision|FileNotFound|NotImplemented|OS|NoMethod)Error|NullPointerException|SystemExit)\b(?= \[|:|$)"
+    r"^\W*(?:Uncaught |cause\]?: )?(?:[\w.]+\.)?"
+    r"((?:Attribute|Type|Key|Index|Value|Lookup|Range|UnboundLocal|Recursion|Runtime|ZeroDivision|FileNotFound"
+    r"|NotImplemented|OS|NoMethod)Error|NullPointerException|SystemExit)\b(?= \[|:|$)"
 )
 _NETWORK = re.compile(
     r"(?:^|;)\s*(?:from\s+|import\s+(?:[\w. ]+,\s*)*)"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 INTERRUPTED = 130
+LEAST_WIDTH = 200  # columns for a table, more than any needs: cells would be cut to nothing
 _PAUSE_S = 2.0
 
 # what a machine runs out of, wherever it happens: no bug of ours, and nothing that a traceback explains
@@ -163,10 +164,11 @@ def say(line: str, style: str = "") -> None:
 
 
 def print_table(table: Table) -> None:
-    """A table on standard output."""
+    """A table on standard output; where it is wider than the terminal, its lines go on in the next."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, LEAST_WIDTH)
     with console.capture() as captured:
         console.print(table)
     _write(captured.get(), sys.stdout)

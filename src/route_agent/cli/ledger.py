@@ -54,9 +54,7 @@ def list_runs(limit: int, *, as_json: bool) -> None:
 
         table = Table(box=None, pad_edge=False)
         for heading in ("run", "started (UTC)", "first", "accepted", "verdict", "cost", "s", "task"):
-            table.add_column(
-                heading, no_wrap=heading != "task", justify="right" if heading in ("cost", "s") else "left"
-            )
+            table.add_column(heading, no_wrap=True, justify="right" if heading in ("cost", "s") else "left")
         for row in rows:
             cost = money(None if row["unknown_calls"] else row["cost_micro_usd"])
             table.add_row(

@@ -146,7 +146,8 @@ class Reproducer:
         """The last attempt that only the test speaks against, where the test may not block.
 
         A test that no lane's patch passes is itself suspect. It blocks only if a verifier, in a fresh
-        conversation, approves of it; after anything else no patch is held against it any more.
+        conversation, approves of it; after anything else no patch is held against it any more. Where nobody
+        answers, one patch that fails it is no witness against it: two lanes' patches are.
         """
         found = self._found
         if found is None or not found.is_usable or self._spared:
@@ -157,7 +158,8 @@ class Reproducer:
             return None
         began, paid = time.monotonic(), len(self._means.purse.calls)
         opinion, told = self._opinion(found, only[-1])
-        self._spared = opinion is not Opinion.APPROVE
+        witnesses = {it.lane for it in only}
+        self._spared = len(witnesses) > 1 if opinion is None else opinion is not Opinion.APPROVE
         self._found = replace(
             found,
             suspect=f"no patch passes it, and {told}: {'it is set aside' if self._spared else 'it blocks'}",
@@ -166,25 +168,28 @@ class Reproducer:
         )
         return only[-1] if self._spared else None
 
-    def _opinion(self, found: Reproduction, failed: Attempt) -> tuple[Opinion, str]:
-        means, lane = self._means, self._stranger(failed)
+    def _opinion(self, found: Reproduction, failed: Attempt) -> tuple[Opinion | None, str]:
+        """What the verifier says of the test, in its word and in a sentence; None where nobody answers."""
+        means, lane = self._means, self._stranger(found, failed)
         if lane is None or means.policy.verify.critique == "never":
-            return Opinion.UNSURE, "no verifier is there to say whether it demands what the task says"
+            return None, "no verifier is there to say whether it demands what the task says"
         question = rules.write_question(means.brief, found, failed, secrets.token_hex(8))
         desk = QuietDesk(means, lane.name, wants_no_patch, 0, threading.Event())
         try:
             reply, _ = lane.answer(question, desk)
         except (ProviderError, LimitReached) as error:
-            return Opinion.UNSURE, f"the verifier ({lane.model}) gave no answer ({error})"
+            return None, f"the verifier ({lane.model}) gave no answer ({error})"
         answer = rules.read_opinion(reply.text, found)
+        who = lane.model + (", which wrote it" if same_model(lane.model, found.model) else "")
         why = f" ({'; '.join(answer.reasons)})" if answer.reasons else ""
-        return answer.opinion, f"the verifier ({lane.model}) says {answer.opinion.value}{why}"
+        return answer.opinion, f"the verifier ({who}) says {answer.opinion.value}{why}"
 
-    def _stranger(self, failed: Attempt) -> Answerer | None:
-        """The first verifier that is none of the models of a patch."""
+    def _stranger(self, found: Reproduction, failed: Attempt) -> Answerer | None:
+        """A verifier that is none of the models of a patch; the test's own author only where no other is."""
         names = {failed.model, *(call.model_served or "" for call in failed.calls)} - {"", RECORDED}
-        lanes = self._means.reviewers
-        return next((it for it in lanes if not any(same_model(it.model, name) for name in names)), None)
+        lanes = [it for it in self._means.reviewers if not any(same_model(it.model, name) for name in names)]
+        others = [it for it in lanes if not same_model(it.model, found.model)]
+        return next(iter([*others, *lanes]), None)
 
 
 class _Carried:

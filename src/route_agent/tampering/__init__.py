@@ -111,11 +111,10 @@ def _task(
 ) -> words.Task:
     sources = [it for it in edits if it.is_source]
     paths = [*tree, *(it.path for it in sources if not it.is_new)]
-    own = {
-        name
-        for path in paths
-        if path.endswith(".py") and not words.is_test(path) and (name := _package(path))
-    }
+    own: set[str] = set()
+    for path in paths:  # what a path is takes long to tell, and most packages are known by their first file
+        if path.endswith(".py") and (name := _package(path)) and name not in own and not words.is_test(path):
+            own.add(name)
     stems = {posixpath.basename(it.path).partition(".")[0] for it in sources}
     started = {name for it in sources for name in words.defined(it.before)}
     left = {name for it in sources for name in words.defined(it.after)}
