@@ -65,7 +65,7 @@ class Purse:
         return micro_usd + max(0, kept - aside) <= left
 
     def abandon(self, lane: str, why: str) -> None:
-        """Give up a lane's calls that are under way: nobody waits for them, and they stay charged as reserved."""
+        """Give up a lane's calls that are under way: nobody waits for them; they stay charged as reserved."""
         for reservation in list(self._under_way.values()):
             if reservation.lane == lane:
                 self.fail(reservation, CallState.LOST, why, 0.0)
