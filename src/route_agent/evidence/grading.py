@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from route_agent.records.grades import TaskClass
 
 _SHOWN = 5
+_NAMED = 2  # what turned green, in one line
 _TEST_MODULES = ("**/test_*", "**/*_test.*", "**/*.test.*", "**/*.spec.*")
 
 
@@ -217,7 +218,8 @@ def _reached(now: CheckRun, flips: list[str], known: Known, task_class: TaskClas
         if result.kind is CheckKind.TEST and (result.green or (result.passed and result.tests is None))
     ]
     if flips:
-        return Grade.DISCRIMINATING, f"{', '.join(flips[:_SHOWN])} red at start, green now"
+        more = f" and {len(flips) - _NAMED} more" if len(flips) > _NAMED else ""
+        return Grade.DISCRIMINATING, f"{', '.join(flips[:_NAMED])}{more} red at start, green now"
     if tested:
         return _of_tests(tested, known, task_class)
     if passed:
