@@ -374,3 +374,21 @@ def test_a_table_says_in_a_narrow_terminal_what_it_says_in_a_wide_one(pit: Sandp
 
     assert narrow == wide
     assert task in narrow
+
+
+def test_a_lane_that_asks_for_more_than_any_check_here_can_prove_is_skipped(tmp_path: Path) -> None:
+    checked = "import sys, calc; sys.exit(calc.twice(2) != 4)"
+    policy = (
+        "version: 1\nmodels:\n  fast: {provider: openai, model: small-1}\n"
+        "  strong: {provider: anthropic, model: large-1}\n"
+        f"checks:\n  - {{name: unit, kind: test, run: [env, -S, PYTHONDONTWRITEBYTECODE=1, python3, -c, '{checked}']}}\n"
+        "accept: {fast: covered, strong: ran}\n"
+    )
+    pit = Sandpit(tmp_path / "pit", policy=policy)
+    file = replies(tmp_path, ("fast", FIX), ("strong", FIX))
+
+    done = pit.run("--task", "tidy up calc.py", "--replay", str(file), "--json")
+
+    assert [it["lane"] for it in done.json["attempts"]] == ["strong"], done.stdout + done.stderr
+    skipped = "fast skipped: it needs covered, and no check here can prove more than ran"
+    assert skipped in done.json["decision"]["skipped"]

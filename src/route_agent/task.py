@@ -23,7 +23,7 @@ from route_agent.library import Library
 from route_agent.proof import Prover
 from route_agent.records.change import Change
 from route_agent.records.events import Event, Step
-from route_agent.records.grades import Verdict
+from route_agent.records.grades import Grade, Verdict
 from route_agent.records.runs import Cost, Run
 from route_agent.redaction import redact_all
 from route_agent.repo.delivery import Wanted, refuse_early
@@ -155,7 +155,7 @@ class _TaskRun:
         known = decide.facts(self.ground, self.run.brief, baseline)
         risk, decision = decide.decide(self.ground, known, baseline, self.options.wish)
         decision = decide.with_usable_lanes(decision, unusable)
-        decision = within_reach(decision, self.policy, evidence.reachable(baseline))
+        decision = within_reach(decision, self.policy, self._reachable(decision, baseline, lanes))
         self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline)
         self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
         self.on(Event(Step.DECIDED, self._money()))
@@ -171,6 +171,16 @@ class _TaskRun:
                 self.ground.slot.discard()
             verdict, reason = Verdict.ENVIRONMENT, f"{error}. {error.hint}"
         return self._finish(verdict, reason)
+
+    def _reachable(self, decision: Decision, baseline: CheckRun, lanes: dict[str, Lane]) -> Grade:
+        """The highest grade that any patch for this task could get here."""
+        rules = self.policy.reproduce
+        return evidence.reachable(
+            baseline,
+            checks=self.policy.checks,
+            task_class=decision.task_class,
+            reproducible=decision.task_class in rules.when and rules.lane in lanes,
+        )
 
     def _begin(self) -> None:
         self.begun = True
