@@ -294,8 +294,12 @@ RIGHT = (
 ONCE_MENDED = "import sys; sys.dont_write_bytecode = True; import calc\nif calc.add(1, 1) != 2: sys.exit(1)\n"
 
 
-def checked(tmp_path: Path, text: str) -> Sandpit:
-    return Sandpit(tmp_path / "pit", files={"check.py": text}, policy=OWN)
+# a check that rewrites the source proves less; what is looked at is what it does to the run
+SURE = "routing: {confidence_threshold: 0}\n"
+
+
+def checked(tmp_path: Path, text: str, more: str = "") -> Sandpit:
+    return Sandpit(tmp_path / "pit", files={"check.py": text}, policy=OWN + more)
 
 
 @pytest.mark.parametrize("command", ["no-such-tool", "./no-such-script", "./calc.py"])
@@ -392,7 +396,7 @@ def test_a_check_that_destroys_the_scratch_changes_no_verdict_and_no_later_run(t
         "open('calc.py', 'a').write('# evil')\n"
         "for name in os.listdir('.'):\n    if os.path.isfile(name): os.unlink(name)\n"
     )
-    pit = checked(tmp_path, RIGHT.replace("sys.exit(", "result = (") + litter + "sys.exit(result)\n")
+    pit = checked(tmp_path, RIGHT.replace("sys.exit(", "result = (") + litter + "sys.exit(result)\n", SURE)
 
     first, second = untouched(pit, *fixing(pit), "--json"), untouched(pit, *fixing(pit), "--json")
 

@@ -197,6 +197,7 @@ def routing_text(policy: Policy, name: str) -> str:
         _thresholds_part(policy),
         _escalation_part(policy),
         _acceptance_part(policy),
+        _others_part(policy),
         _checks_part(policy.checks),
         _limits_part(policy),
         _DECISIONS,
@@ -279,13 +280,44 @@ def _escalation_part(policy: Policy) -> str:
 
 def _acceptance_part(policy: Policy) -> str:
     rows = []
-    for lane in policy.models:
+    for lane in policy.routing.ladder:
         bars = policy.accept.get(lane, {})
         others = (f"{key}: {grade.value}" for key, grade in bars.items() if key != "default")
         rows.append((f"`{lane}`", policy.bar(lane, "other").value, ", ".join(others) or "–"))
     return (
         "## Acceptance\n\nThe least that the checks must prove: none < static < ran < covered <"
         " discriminating.\n\n" + _rows(("Lane", "Bar", "By task class"), rows)
+    )
+
+
+_CRITIQUE = {
+    "always": "reads every patch that met its bar",
+    "when_weak": "reads a patch that met its bar below `discriminating`",
+    "never": "reads no patch",
+}
+
+
+def _others_part(policy: Policy) -> str:
+    """What models other than the patch's author do, and how sure one must be."""
+    writes, reads, models = policy.reproduce, policy.verify, policy.models
+    classes = ", ".join(f"`{it}`" for it in writes.when)
+    reproduction = (
+        f"For {classes} the lane `{writes.lane}` writes a test for the brief before any patch is seen, in"
+        f" at most {writes.attempts} tries; a patch must turn it green."
+        if writes.when and writes.lane in models
+        else "No test is written before a patch."
+    )
+    critique = (
+        f"The lane `{reads.lane}` {_CRITIQUE[reads.critique]}, and {reads.canary_rate:.0%} of the time one that"
+        " is known to be bad as well. Only its approval lets a patch pass, and it raises no grade."
+        if reads.lane in models and reads.critique != "never"
+        else "No second model reads a patch."
+    )
+    return (
+        "## Other models\n\n"
+        f"- {reproduction}\n- {critique}\n"
+        f"- Confidence is computed. Below {policy.routing.confidence_threshold:g} a higher lane is asked, if there"
+        " is one.\n"
     )
 
 
