@@ -308,16 +308,16 @@ def _others_part(policy: Policy) -> str:
         else "No test is written before a patch."
     )
     critique = (
-        f"The lane `{reads.lane}` {_CRITIQUE[reads.critique]}, and {reads.canary_rate:.0%} of the time one that"
-        " is known to be bad as well. Only its approval lets a patch pass, and it raises no grade."
+        f"The lane `{reads.lane}` {_CRITIQUE[reads.critique]}, and {reads.canary_rate:.0%} of the time one"
+        " that is known to be bad as well. Only its approval lets a patch pass, and it raises no grade."
         if reads.lane in models and reads.critique != "never"
         else "No second model reads a patch."
     )
     return (
         "## Other models\n\n"
         f"- {reproduction}\n- {critique}\n"
-        f"- Confidence is computed. Below {policy.routing.confidence_threshold:g} a higher lane is asked, if there"
-        " is one.\n"
+        f"- Confidence is computed. Below {policy.routing.confidence_threshold:g} a higher lane is asked, if"
+        " there is one.\n"
     )
 
 
