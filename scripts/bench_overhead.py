@@ -157,7 +157,7 @@ def _command(argv: list[str]) -> dict[str, Any]:
         spent.append((next(iter(argv)), time.perf_counter() - began))
         return ended
 
-    walls.Walls.run = run  # type: ignore[method-assign]
+    setattr(walls.Walls, "run", run)  # noqa: B010 - a border of ours is measured from outside
     began, before = time.perf_counter(), sum(os.times()[:4])
     code = 0
     try:

@@ -21,13 +21,18 @@ from route_agent.routing import is_test_path
 from route_agent.sandbox.trial import walls_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from route_agent.config import Config
+    from route_agent.policy import Policy
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun, Isolation, IsolationLevel
     from route_agent.records.events import Listener
     from route_agent.records.risk import Decision, Risk
     from route_agent.records.runs import Evidence
     from route_agent.repo.repository import Repository
+    from route_agent.repo.scratch import Slot
+    from route_agent.sandbox.walls import Walls
 
 
 WORKING_TREE = ""
@@ -91,13 +96,7 @@ def judge(
         baseline = evidence = None
         verdict, reason = Verdict.ACCEPTED, "nothing was changed"
         if change.files:
-            prover = Prover(
-                mine,
-                walls,
-                named.policy,
-                trusted=trusted,
-                on_check=lambda result: on(Event(Step.CHECK, f"{result.name} {result.outcome.value}")),
-            )
+            prover = _prover(mine, walls, named.policy, trusted, on)
             on(Event(Step.BASELINE, base_commit[:10]))
             baseline = prover.baseline(change.old_tree)
             on(Event(Step.CHECK, "the working tree" if head == WORKING_TREE else head_commit[:10]))
@@ -106,12 +105,26 @@ def judge(
             walls = prover.walls
             bars = (least, Grade.NONE if head == WORKING_TREE else named.policy.gate.least)
             verdict, reason = _verdict(evidence, max(bars, key=lambda bar: bar.rank))
-            if tests := [file.path for file in change.files if is_test_path(file.path) and not file.is_new]:
-                notices = (*notices, f"the change edits what judges it: {', '.join(tests[:3])}")
+            notices = (*notices, *_edited_judges(change))
     return Judgement(
         change, assessed, decision, verdict, reason, walls.isolation, time.monotonic() - began, notices,
         baseline, evidence,
     )  # fmt: skip
+
+
+def _prover(mine: Slot, walls: Walls, policy: Policy, trusted: frozenset[str], on: Listener) -> Prover:
+    return Prover(
+        mine,
+        walls,
+        policy,
+        trusted=trusted,
+        on_check=lambda result: on(Event(Step.CHECK, f"{result.name} {result.outcome.value}")),
+    )
+
+
+def _edited_judges(change: Change) -> Iterator[str]:
+    if tests := [file.path for file in change.files if is_test_path(file.path) and not file.is_new]:
+        yield f"the change edits what judges it: {', '.join(tests[:3])}"
 
 
 def _verdict(evidence: Evidence, least: Grade) -> tuple[Verdict, str]:
