@@ -272,6 +272,7 @@ def test_the_example_of_the_json_page_fits_the_schema() -> None:
 
 POLICY_TABLES: dict[str, type[BaseModel]] = {
     "models": policy.LaneSpec,
+    "cap": policy.Cap,
     "routing": policy.Routing,
     "signals": policy.SignalRule,
     "checks": policy.CheckSpec,
@@ -286,6 +287,7 @@ CONFIG_TABLES: dict[str, type[BaseModel]] = {
     "Sections": config.Config,
     "providers": config.Provider,
     "rates": config.Rate,
+    "budgets": config.Budgets,
     "trust": config.Trust,
 }
 
@@ -294,7 +296,10 @@ def shown_default(model: type[BaseModel], key: str) -> str:
     field = model.model_fields[key]
     if field.is_required():
         return "required"
-    return "none" if field.default is None else f"`{json.dumps(field.default)}`"
+    default = field.default
+    if isinstance(default, BaseModel):
+        default = default.model_dump(exclude_defaults=True)
+    return "none" if default is None else f"`{json.dumps(default)}`"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from route_agent import places
 from route_agent.errors import ConfigError, UsageError
-from route_agent.policy import FIXER, RECORDED, LaneSpec
+from route_agent.policy import FIXER, MAX_USD, RECORDED, LaneSpec, OutputForm, PathPattern
 from route_agent.pricing import Prices
 from route_agent.records.checks import IsolationLevel
 from route_agent.schema import SchemaError, Strict, read, validate
@@ -34,7 +34,10 @@ class Provider(Strict):
     """One address that answers in one of the two wire formats.
 
     `key_env` is the name of an environment variable, never the key; empty where none is needed.
-    `version` and `key_header` serve gateways that want an older protocol than the SDK speaks.
+    `version` and `key_header` serve gateways that want an older protocol than the SDK speaks. `output` is the
+    most that it can hold an answer to (`schema`, `json`, or nothing: `text`), `output_limit` what it calls
+    the limit of an answer, `cache` how a part of a request is marked for caching: by `marks` on the
+    parts, by a `key`, or not at all. `auto` goes by the address, and learns from what is refused.
     """
 
     wire: Wire = "openai"
@@ -44,6 +47,10 @@ class Provider(Strict):
     version: str = ""
     key_header: Literal["authorization", "x-api-key"] = "authorization"
     free: bool = False
+    stream: bool = True
+    output: OutputForm = "auto"
+    output_limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    cache: Literal["auto", "marks", "key", "off"] = "auto"
 
     @field_validator("base_url")
     @classmethod
@@ -59,10 +66,16 @@ class Provider(Strict):
 
 
 class Rate(Strict):
-    """Dollars per million tokens, for models whose price is not in the price table."""
+    """Dollars per million tokens, for models whose price is not in the price table.
+
+    What is not given of the cache's own prices costs as much as other input.
+    """
 
     input_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)]
     output_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)]
+    cache_read_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)] | None = None
+    cache_write_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)] | None = None
+    cache_write_1h_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)] | None = None
 
 
 class Trust(Strict):
@@ -72,13 +85,35 @@ class Trust(Strict):
     sha256: str
 
 
+class Secrets(Strict):
+    """Files whose secrets are known to be none, such as a test's key: patterns as in a policy's paths."""
+
+    allow: tuple[PathPattern, ...] = ()
+
+
+class Budgets(Strict):
+    """The most that may be spent since midnight UTC, in dollars, whatever a repository's policy allows."""
+
+    per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] | None = None
+    repository_per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] | None = None
+    author_per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] | None = None
+
+
 class Config(Strict):
-    """The whole file; every section may be left out."""
+    """The whole file; every section may be left out.
+
+    `commands` are the programs that any policy may run as an agent, with the network and the variables that
+    its lane names; `no_send` are files that no model is ever shown.
+    """
 
     providers: dict[str, Provider] = {}
     rates: dict[str, Rate] = {}
     least_isolation: IsolationLevel = IsolationLevel.NONE
     scratch: ScratchKind = "auto"
+    secrets: Secrets = Secrets()
+    budgets: Budgets = Budgets()
+    commands: tuple[str, ...] = ()
+    no_send: tuple[PathPattern, ...] = ()
     trust: tuple[Trust, ...] = ()
 
 
@@ -131,7 +166,13 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
             raise ConfigError(str(error), hint="route-agent config path") from error
         for section, value in document.data.items():
             known = merged.get(section)
-            if isinstance(known, dict):
+            if section == "budgets" and isinstance(known, dict):
+                merged[section] = {
+                    key: min(it[key] for it in (known, value) if key in it) for key in known | value
+                }
+            elif section == "secrets" and isinstance(known, dict):
+                merged[section] = {key: [*known.get(key, ()), *value.get(key, ())] for key in known | value}
+            elif isinstance(known, dict):
                 merged[section] = known | value
             elif isinstance(known, list):
                 merged[section] = known + value
@@ -160,7 +201,7 @@ def provider_named(config: Config, name: str) -> Provider:
 
 def usable(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ) -> bool:
     """Whether a lane entry could be called now: no key needed, or its variable holds more than blanks."""
-    if spec.is_fixer:
+    if not spec.has_model:
         return True
     key_env = provider_named(config, spec.provider).key_env
     return not key_env or bool(environment.get(key_env, "").strip())

@@ -25,7 +25,10 @@ POLICY_PATH = ".route-agent/policy.yaml"
 
 MAX_USD = 1_000_000_000  # in micro-dollars it must fit the ledger's whole numbers
 
+# words in the place of a provider's name: ways of getting a patch that are no model behind an address
 FIXER = "fixer"
+COMMAND = "command"
+RACE = "race"
 RECORDED = "recorded"
 VERIFIER = "verifier"
 
@@ -62,8 +65,44 @@ PathPattern = Annotated[str, Field(pattern=r"^[^!]")]  # there is no negation, a
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 
 
+# a share of a lane's own earlier attempts, in the place of a figure: p90 is what nine of ten stayed below
+Quantile = Annotated[str, Field(pattern=r"^p[1-9][0-9]?$")]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+OutputForm = Literal["auto", "schema", "json", "text"]
+Preset = Literal["claude", "codex", "aider", "copilot"]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class Cap(Strict):
+    """The most that one attempt of a lane may take: a figure, or a quantile of the lane's own history.
+
+    `tokens` are read and written ones together over all turns, `seconds` wall time. A quantile counts from
+    the lane's tenth attempt on; before that it limits nothing.
+    """
+
+    tokens: Annotated[int, Field(ge=1000)] | Quantile | None = None
+    usd: Annotated[float, Field(gt=0, le=MAX_USD)] | Quantile | None = None
+    seconds: Annotated[float, Field(gt=0)] | Quantile | None = None
+
+
+class Fallback(Strict):
+    """Who is asked when the lane's own provider fails; never a model of a lane further down the ladder."""
+
+    provider: str
+    model: str
+
+
 class LaneSpec(Strict):
-    """One way of getting a patch. Addresses, headers and key names are the user's and never stand here."""
+    """One way of getting a patch. Addresses, headers and key names are the user's and never stand here.
+
+    `effort` is how long a model is to think. `temperature` is sent only where it is given, since newer models
+    refuse it. `output` says how a patch is asked for: in JSON that the endpoint enforces, in plain JSON, or
+    in text. `compact_at` is the estimated length in tokens from which a conversation is summed up, by the
+    lane `compact_with`. `plan_with` names the lane that plans once before this one writes; `attempts` is how
+    often this lane may try before the next one; `race` are two lanes that work at the same task. `examples`
+    is how many accepted patches of earlier tasks are shown; `reuse` allows an earlier reply to the same
+    request. A `command` lane runs an agent program: a `preset` or its own `run`, with the variables in `env`.
+    """
 
     provider: str
     model: str = ""
@@ -72,6 +111,22 @@ class LaneSpec(Strict):
     timeout_s: Annotated[float, Field(gt=0, le=3600)] = 180
     run: tuple[Argv, ...] = ()
     classes: tuple[TaskClass, ...] = ("lint", "format")
+    effort: Effort | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    output: OutputForm = "auto"
+    cache_ttl: Literal["5m", "1h"] = "5m"
+    max_iterations: Annotated[int, Field(ge=1, le=100)] = 15
+    cap: Cap = Cap()
+    compact_at: Annotated[int, Field(ge=1000)] | None = None
+    compact_with: Name | None = None
+    fallbacks: tuple[Fallback, ...] = ()
+    plan_with: Name | None = None
+    attempts: Annotated[int, Field(ge=1, le=5)] = 1
+    race: tuple[Name, ...] = ()
+    examples: Annotated[int, Field(ge=0, le=5)] = 0
+    reuse: bool = False
+    preset: Preset | None = None
+    env: tuple[EnvName, ...] = ()
 
     @model_validator(mode="after")
     def _fits_its_provider(self) -> LaneSpec:
@@ -79,13 +134,38 @@ class LaneSpec(Strict):
             raise ValueError("recorded replies are only reachable through --replay, never from a policy")
         if self.provider == FIXER and (not self.run or self.model):
             raise ValueError("a fixer lane has `run` (a list of commands, each a list) and no model")
-        if self.provider != FIXER and (not self.model or self.run):
+        if self.provider == COMMAND and bool(self.preset) == (len(self.run) == 1):
+            raise ValueError("a command lane has a `preset` or one command in `run`, not both")
+        if self.provider == RACE and (len(set(self.race)) != 2 or len(self.race) != 2 or self.model):
+            raise ValueError("a race lane has `race`, the names of two lanes, and no model")
+        if self.has_model and (not self.model or self.run):
             raise ValueError(f"a lane of provider {self.provider} has a `model` and no `run`")
+        self._refuse_what_is_anothers()
+        if (self.compact_at is None) != (self.compact_with is None):
+            raise ValueError("compact_at and compact_with go together: when, and by which lane")
         return self
+
+    def _refuse_what_is_anothers(self) -> None:
+        if self.provider != COMMAND and (self.preset or self.env):
+            raise ValueError("only a lane of provider command has a `preset` and `env`")
+        if self.provider != RACE and self.race:
+            raise ValueError("only a lane of provider race has `race`")
+        modelled = {
+            "effort", "temperature", "compact_at", "fallbacks", "plan_with", "examples", "reuse",
+        }  # fmt: skip
+        if not self.has_model and (odd := sorted(modelled & self.model_fields_set)):
+            raise ValueError(
+                f"a lane of provider {self.provider} has no `{odd[0]}`: it calls no model itself"
+            )
 
     @property
     def is_fixer(self) -> bool:
         return self.provider == FIXER
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the lane is a model behind an address, which can also be asked for an opinion."""
+        return self.provider not in (FIXER, COMMAND, RACE)
 
 
 class Routing(Strict):
@@ -206,10 +286,19 @@ class GateRules(Strict):
 
 
 class Limits(Strict):
-    """Money in dollars, durations in seconds. `per_day_usd` counts from midnight UTC."""
+    """Money in dollars, durations in seconds. What is per day counts from midnight UTC.
+
+    `per_day_usd` is for all that this user's ledger holds; the others are for this repository, for one author
+    (by git's e-mail address) and for single lanes. `unpriced` is what happens to a model whose price is not
+    known: it is not called, or called against the most that a dear model would cost.
+    """
 
     max_usd: Annotated[float, Field(gt=0, le=MAX_USD)] = 1.00
     per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] = 10.00
+    repository_per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] | None = None
+    author_per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] | None = None
+    lane_per_day_usd: dict[Name, Annotated[float, Field(gt=0, le=MAX_USD)]] = {}
+    unpriced: Literal["refuse", "reserve"] = "refuse"
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 4
     deadline_s: Annotated[float, Field(gt=0)] = 900
 
@@ -228,6 +317,7 @@ class Policy(Strict):
     checks: tuple[CheckSpec, ...] = ()
     accept: dict[str, dict[Literal["default"] | TaskClass, Grade]]
     paths: PathRules = PathRules()
+    no_send: tuple[PathPattern, ...] = ()
     reproduce: ReproduceRules = ReproduceRules()
     verify: VerifyRules = VerifyRules()
     flaky: FlakyRules = FlakyRules()
@@ -237,7 +327,11 @@ class Policy(Strict):
 
     @model_validator(mode="after")
     def _names_agree(self) -> Policy:
-        for section, names in (("routing.ladder", self.routing.ladder), ("accept", tuple(self.accept))):
+        for section, names in (
+            ("routing.ladder", self.routing.ladder),
+            ("accept", tuple(self.accept)),
+            ("limits.lane_per_day_usd", tuple(self.limits.lane_per_day_usd)),
+        ):
             for name in names:
                 if name not in self.models:
                     raise ValueError(f'{section} names the lane "{name}", which is not in models')
@@ -246,14 +340,52 @@ class Policy(Strict):
                 lane not in self.models and lane != VERIFIER
             ):  # of that name none need be there: it is off then
                 raise ValueError(f'{section} names the lane "{lane}", which is not in models')
-            if any(spec.is_fixer for spec in self.models.get(lane, ())):
-                raise ValueError(f"{section}.lane is a fixer, which has no opinion and writes no tests")
+            if any(not spec.has_model for spec in self.models.get(lane, ())):
+                raise ValueError(f"{section}.lane has no model, so it has no opinion and writes no tests")
         checks = [check.name for check in self.checks]
         if twice := {name for name in checks if checks.count(name) > 1}:
             raise ValueError(f"two checks are called {min(twice)}")
         if all(spec.is_fixer for lane in self.routing.ladder for spec in self.models[lane]):
             raise ValueError("routing.ladder needs at least one lane with a model")
         return self
+
+    @model_validator(mode="after")
+    def _lanes_agree(self) -> Policy:
+        for lane, specs in self.models.items():
+            for spec in specs:
+                helpers = {"compact_with": spec.compact_with, "plan_with": spec.plan_with}
+                for key, name in helpers.items():
+                    if name is not None and not self._is_model_lane(name):
+                        raise ValueError(f'models.{lane}.{key} names "{name}", which is no lane with a model')
+                for name in spec.race:
+                    if any(it.provider == RACE or it.is_fixer for it in self.models.get(name, (spec,))):
+                        raise ValueError(f'models.{lane}.race names "{name}", which is no lane that can race')
+                for fallback in spec.fallbacks:
+                    if below := self._lane_below(lane, fallback):
+                        raise ValueError(
+                            f"models.{lane}.fallbacks: {fallback.model} is the model of {below}, further down"
+                            " the ladder; a provider that fails never makes a lane cheaper"
+                        )
+        return self
+
+    def _is_model_lane(self, name: str) -> bool:
+        return name in self.models and all(spec.has_model for spec in self.models[name])
+
+    def _lane_below(self, lane: str, fallback: Fallback) -> str:
+        """The lane further down the ladder that a fallback's model belongs to; empty where none is."""
+        ladder = self.routing.ladder
+        lower = ladder[: ladder.index(lane)] if lane in ladder else ()
+        asked = _plain(fallback.model)
+        own = {_plain(spec.model) for spec in self.models[lane]}
+        return next(
+            (
+                it
+                for it in lower
+                for spec in self.models[it]
+                if _plain(spec.model) == asked and asked not in own
+            ),
+            "",
+        )
 
     def bar(self, lane: str, task_class: TaskClass) -> Grade:
         """The grade from which this lane's patch is accepted for this class of task."""
@@ -268,6 +400,11 @@ class Policy(Strict):
     def hash(self) -> str:
         """Twelve hex digits over everything that is in force, discovered checks included."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def _plain(model: str) -> str:
+    """A model's name without who offers it: `anthropic/claude-haiku-5.5` is `claude-haiku-5-5`."""
+    return model.rsplit("/", 1)[-1].lower().replace(".", "-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class CallState(StrEnum):
@@ -16,12 +17,24 @@ class CallState(StrEnum):
     LOST = "lost"
 
 
+class Purpose(StrEnum):
+    """What a call is for: a row of statistics about patches counts none of the others."""
+
+    PATCH = "patch"
+    PLAN = "plan"
+    COMPACT = "compact"
+    OPINION = "opinion"
+    TEST = "test"
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens of one call. `input_total` and `output_total` include their cached and reasoning parts.
 
     Providers differ (one counts cached input apart, one within); lanes normalise to this superset.
-    `provider_cost_usd` is the provider's own figure where the answer has one.
+    `cache_write` is all that was written to a cache, `cache_write_1h` the part of it that is kept for an hour
+    (the dearer one). `provider_cost_usd` is the provider's own figure where the answer has one. `is_estimate`
+    says that we counted what arrived, because the provider's own counts never came.
     """
 
     input_total: int = 0
@@ -30,13 +43,20 @@ class Usage:
     output_total: int = 0
     reasoning: int = 0
     provider_cost_usd: float | None = None
+    cache_write_1h: int = 0
+    is_estimate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request to a model, paid or not. Money is in integer micro-dollars; None is unknown, never 0.
 
-    `reserved_micro_usd` is what was set aside before the request: the worst that it could cost.
+    `reserved_micro_usd` is what was set aside before the request: the worst that it could cost. `price_basis`
+    says where the price is from (`provider`, `rates`, `genai-prices 0.2.3`, `free`), and is empty where it is
+    unknown. `saved_micro_usd` is what the provider's cache saved against the same tokens uncached, below 0
+    where writing it cost more than reading it saved. `estimated_tokens` is what we took the prompt for. A
+    `reused` call was answered from a stored reply: nothing was sent. `fallback_for` is the model that was
+    asked first and could not be reached.
     """
 
     id: int
@@ -50,6 +70,12 @@ class Call:
     reserved_micro_usd: int
     seconds: float
     error: str = ""
+    purpose: Purpose = Purpose.PATCH
+    price_basis: str = ""
+    saved_micro_usd: int | None = None
+    estimated_tokens: int = 0
+    reused: bool = False
+    fallback_for: str = ""
 
     @property
     def other_model_answered(self) -> bool:
@@ -89,16 +115,28 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """The JSON that an answer is to be, for endpoints that can enforce it: a name and a JSON Schema."""
+
+    name: str
+    schema: Mapping[str, Any] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """What a model reads: the part that never changes first (providers cache it), the task last.
 
-    `later` are the turns after the task, the model's own first. They only ever grow at the end, so what was
-    sent before is the beginning of what is sent next, byte for byte.
+    `system` is the same for every task, `project` for every task of one repository at one base (its rules and
+    outline), `user` for every attempt at one task. `later` are the turns after the task, the model's own
+    first. They only ever grow at the end, so what was sent before is the beginning of what is sent next, byte
+    for byte. `shape` is what the answer must be where the endpoint can see to that; the words say it as well.
     """
 
     system: str
     user: str
     later: tuple[Turn, ...] = ()
+    project: str = ""
+    shape: Shape | None = None
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -108,7 +146,7 @@ class Prompt:
     @property
     def flat(self) -> Prompt:
         """The same words as one message, for whoever only asks how much there is to read."""
-        return Prompt(self.system, "".join(turn.text for turn in self.turns))
+        return Prompt(self.system, "".join(turn.text for turn in self.turns), project=self.project)
 
     def followed_by(self, *turns: Turn) -> Prompt:
         """The conversation with more turns at its end."""
@@ -117,19 +155,30 @@ class Prompt:
     @property
     def estimated_tokens(self) -> int:
         """An upper-leaning estimate: no offline tokenizer exists for today's models."""
-        return -(-len((self.system + self.flat.user).encode()) * 2 // 7)
+        return -(-self.bytes * 2 // 7)
+
+    @property
+    def bytes(self) -> int:
+        """The whole conversation's length in UTF-8."""
+        texts = (self.system, self.project, *(turn.text for turn in self.turns))
+        return sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a lane is asked for: a patch against the tree `start` (a git object id).
 
-    `failing_checks` names the checks that are red there, for lanes that work without a model.
+    `failing_checks` names the checks that are red there and `task_class` the kind of task, for lanes without
+    a model. `brief` is the task alone and `told` what earlier attempts failed with, for an agent that
+    reads the files itself.
     """
 
     start: str
     prompt: Prompt
     failing_checks: tuple[str, ...] = ()
+    task_class: str = "other"
+    brief: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +186,8 @@ class Proposal:
     """What a lane returned: a `reply` to read edits from, or a `tree` that it edited itself.
 
     `repairs` is how often it was asked for another patch, because the one before had no home, and answered.
+    `iterations` counts the turns of the conversation, `reads` says what the lane asked to see, such as
+    `read a.py:1-40`, and `plan` is what another lane had planned.
     """
 
     calls: tuple[Call, ...] = ()
@@ -144,3 +195,6 @@ class Proposal:
     tree: str | None = None
     summary: str = ""
     repairs: int = 0
+    iterations: int = 0
+    reads: tuple[str, ...] = ()
+    plan: str = ""

@@ -78,6 +78,9 @@ class Attempt:
 
     `repairs` is how many of its replies came after a patch of its own was refused; a request that was only
     made again is a call and no repair. `calls` are the lane's own; what its reviews cost stands with them.
+    `iterations` counts the turns of the conversation and `reads` what the lane asked to see. `plan` is what
+    another lane had planned. `same_model_as` names the lane below for which the same model had answered, so
+    that this was no escalation; `difference` is how two patches of a race behave differently.
     `unreviewed` says why no second model read the patch. `confidence` is computed (0 to 1) and None where no
     grade was reached; `confidence_reasons` say from what.
     """
@@ -98,6 +101,16 @@ class Attempt:
     unreviewed: str = ""
     confidence: float | None = None
     confidence_reasons: tuple[str, ...] = ()
+    iterations: int = 0
+    reads: tuple[str, ...] = ()
+    plan: str = ""
+    same_model_as: str = ""
+    difference: str = ""
+
+    @property
+    def reused(self) -> bool:
+        """Whether a stored reply answered: what it cost and how it did says nothing about the lane."""
+        return any(call.reused for call in self.calls)
 
     @property
     def accepted(self) -> bool:
@@ -118,11 +131,34 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """What a run may cost, before it begins. Money in micro-dollars; None where it is not known.
+
+    Attributes:
+        expected: the mean over what the ledger has of such runs, or a calculation where it has none.
+        low: the lower end of the band that holds 80 % of such runs.
+        high: its upper end.
+        worst: what may be spent at most: every call of every lane at what is set aside for it, and the limit.
+        escalation: the odds (0 to 1) that the first lane is not the last.
+        runs: how many earlier runs the band and the odds are from.
+        held: of the earlier quotes with a band, how many runs ended within it, and of how many.
+    """
+
+    expected: int | None = None
+    low: int | None = None
+    high: int | None = None
+    worst: int | None = None
+    escalation: float | None = None
+    runs: int = 0
+    held: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """Task, decision, attempts, verdict.
 
-    `started_at` is ISO 8601 in UTC, `seconds` wall time, `verification` the check commands as one would type
-    them, `next_step` what a person may do now.
+    `withheld` says what no model was shown, and why. `started_at` is ISO 8601 in UTC, `seconds` wall time,
+    `verification` the check commands as one would type them, `next_step` what a person may do now.
     """
 
     id: str
@@ -148,6 +184,8 @@ class Run:
     forced_lane: bool = False
     notices: tuple[str, ...] = ()
     reproduction: Reproduction | None = None
+    quote: Quote | None = None
+    withheld: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
