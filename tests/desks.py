@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from route_agent.lanes.desk import Desk, Workspace
 from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import Ledger
-from route_agent.pricing import Prices
+from route_agent.pricing import Prices, Rates
 from route_agent.records.change import Change
 from route_agent.records.events import Event
 from route_agent.sandbox.process import Finished, run
 
 # dollars per million tokens (input, output) of the models that the tests script
-RATES = {"small": (Decimal(1), Decimal(5)), "large": (Decimal(10), Decimal(50))}
+RATES = {"small": Rates(Decimal(1), Decimal(5)), "large": Rates(Decimal(10), Decimal(50))}
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ def bench(
     seconds: float = 60.0,
     max_usd: float = 5.0,
     fit: Callable[[str], Change] = anything,
+    **more: Any,
 ) -> Iterator[Bench]:
-    """A desk whose run ends in so many seconds; fixers work in `folder/scratch`, and `fit` judges replies."""
+    """A desk whose run ends in so many seconds; fixers work in `folder/scratch`, and `fit` judges replies.
+
+    What `more` there is goes to the desk: its terms, its shelf.
+    """
     ledger = Ledger(folder / "ledger.sqlite3")
     scratch = folder / "scratch"
     scratch.mkdir(exist_ok=True)
@@ -67,6 +72,7 @@ def bench(
         workspace=workspace,
         fit=fit,
         on=events.append,
+        **more,
     )
     try:
         yield Bench(desk, purse, events)

@@ -27,7 +27,7 @@ class Reply:
     """A whole answer. Counts follow our own convention: `input_tokens` includes what was cached.
 
     `stop` is in the wire's own words where it is not the usual end. `usage` replaces the wire's usage object
-    as it stands, None leaves it out.
+    as it stands, None leaves it out. A `deaf` server answers as a whole even where a stream was asked for.
     """
 
     text: str
@@ -35,11 +35,13 @@ class Reply:
     input_tokens: int = 1200
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     output_tokens: int = 80
     reasoning: int = 0
     cost: float | None = None
     stop: str = ""
     usage: dict[str, Any] | str | None = "counted"
+    deaf: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,13 @@ class Fault:
 
         def act(handler: _Handler, request: Request) -> None:
             handler.begin("text/event-stream")
-            for event in handler.events(Reply("half of it and more"), request)[:3]:
-                handler.send_event(event)
-            handler.send_event({"type": "error", "error": {"type": kind, "message": message}})
+            for frame in frames(Reply("half of it and more"), request)[:3]:
+                handler.send_chunk(frame)
+            error = {"type": kind, "message": message}
+            if request.wire == "openai":
+                handler.send_chunk(f"data: {json.dumps({'error': error})}\n\n".encode())
+            else:
+                handler.send_event({"type": "error", "error": error})
             handler.end()
 
         return Fault(act)
@@ -116,9 +122,22 @@ class Fault:
         """Half a reply, and then nothing: the connection breaks, or `politely` the body just ends."""
 
         def act(handler: _Handler, request: Request) -> None:
-            whole = handler.encoded(Reply("a reply of which only a part comes"), request)
+            whole = encoded(Reply("a reply of which only a part comes"), request)
             handler.begin("text/event-stream" if request.streamed else "application/json")
             handler.send_chunk(whole[: len(whole) // 2])
+            if politely:
+                handler.end()
+
+        return Fault(act)
+
+    @staticmethod
+    def cut_at(reply: Reply, place: int, *, politely: bool = True) -> Fault:
+        """So many bytes of a reply's body, and no more."""
+
+        def act(handler: _Handler, request: Request) -> None:
+            handler.begin("text/event-stream" if request.streamed else "application/json")
+            if body := encoded(reply, request)[:place]:
+                handler.send_chunk(body)
             if politely:
                 handler.end()
 
@@ -154,10 +173,13 @@ class Fault:
     def pings(every_s: float = 0.02) -> Fault:
         """A stream that is kept alive and never says anything."""
 
-        def act(handler: _Handler, _: Request) -> None:
+        def act(handler: _Handler, request: Request) -> None:
             handler.begin("text/event-stream")
             while not handler.wait(every_s):
-                handler.send_event({"type": "ping"})
+                if request.wire == "openai":
+                    handler.send_chunk(b": keep-alive\n\n")
+                else:
+                    handler.send_event({"type": "ping"})
 
         return Fault(act)
 
@@ -168,7 +190,9 @@ class Fault:
         def act(handler: _Handler, request: Request) -> None:
             handler.begin("text/event-stream" if request.streamed else "application/json")
             delta = {"type": "text_delta", "text": "x" * 65_536}
-            event = {"type": "content_block_delta", "index": 0, "delta": delta}
+            event: dict[str, Any] = {"type": "content_block_delta", "index": 0, "delta": delta}
+            if request.wire == "openai":
+                event = {"type": "chunk", "choices": [{"index": 0, "delta": {"content": delta["text"]}}]}
             while not handler.wait(0):
                 if request.streamed:
                     handler.send_event(event)
@@ -213,6 +237,7 @@ class Loopback:
         self.requests: list[Request] = []
         self.faults: list[BaseException] = []
         self.closing = threading.Event()
+        self.unknown: dict[str, str] = {}  # parts of a request that are refused, and in which words
         self._scripts: dict[str, deque[Reply | Fault]] = {}
         self._lock = threading.Lock()
         self._http = _Server(("127.0.0.1", 0), _Handler)
@@ -268,9 +293,11 @@ class Loopback:
         )
 
     def answer_for(self, request: Request) -> Reply | Fault:
-        """Keep the request and take the next answer of its model's script."""
+        """Keep the request and take the next answer of its model's script, unless a part of it is unknown."""
         with self._lock:
             self.requests.append(request)
+            for part in request.body.keys() & self.unknown.keys():
+                return Fault.status(400, self.unknown[part], kind="invalid_request_error")
             left = self._scripts.get(request.model)
             if left:
                 return left.popleft()
@@ -309,9 +336,10 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(answer, Fault):
             answer.act(self, request)
         else:
+            streamed = request.streamed and not answer.deaf
             self.send_whole(
-                self.encoded(answer, request),
-                "text/event-stream" if request.streamed else "application/json",
+                encoded(answer, request),
+                "text/event-stream" if streamed else "application/json",
                 headers={"request-id": "req_scripted", "x-request-id": "req_scripted"},
             )
 
@@ -364,35 +392,41 @@ class _Handler(BaseHTTPRequestHandler):
         """Send one event of an Anthropic stream."""
         self.send_chunk(_event(event))
 
-    def encoded(self, reply: Reply, request: Request) -> bytes:
-        """The body of a whole answer in the request's wire format, streamed or not."""
-        if request.wire == "anthropic":
-            if request.streamed:
-                return b"".join(map(_event, self.events(reply, request)))
-            return json.dumps(_message(reply, request)).encode()
-        if request.streamed:
-            return b"".join(_chunks(reply, request))
-        return json.dumps(_completion(reply, request)).encode()
 
-    def events(self, reply: Reply, request: Request) -> list[dict[str, Any]]:
-        """The events of an Anthropic stream: counts begin in the first and are corrected in the last."""
-        message = _message(reply, request)
-        usage = message.pop("usage", None)
-        first = {} if usage is None else {"usage": {**usage, "output_tokens": 1}}
-        last = {} if usage is None else {"usage": {"output_tokens": usage.get("output_tokens")}}
-        if usage and "output_tokens_details" in usage:
-            last["usage"]["output_tokens_details"] = usage["output_tokens_details"]
-        return [
-            {"type": "message_start", "message": {**message, "content": [], "stop_reason": None, **first}},
-            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-            *(
-                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": part}}
-                for part in _parts(reply.text)
-            ),
-            {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": {"stop_reason": message["stop_reason"]}, **last},
-            {"type": "message_stop"},
-        ]
+def encoded(reply: Reply, request: Request) -> bytes:
+    """The body of a whole answer in the request's wire format, streamed or not."""
+    if request.streamed and not reply.deaf:
+        return b"".join(frames(reply, request))
+    whole = _message if request.wire == "anthropic" else _completion
+    return json.dumps(whole(reply, request)).encode()
+
+
+def frames(reply: Reply, request: Request) -> list[bytes]:
+    """The frames of a stream in the request's wire format."""
+    if request.wire == "anthropic":
+        return list(map(_event, events(reply, request)))
+    return list(_chunks(reply, request))
+
+
+def events(reply: Reply, request: Request) -> list[dict[str, Any]]:
+    """The events of an Anthropic stream: counts begin in the first and are corrected in the last."""
+    message = _message(reply, request)
+    usage = message.pop("usage", None)
+    first = {} if usage is None else {"usage": {**usage, "output_tokens": 1}}
+    last = {} if usage is None else {"usage": {"output_tokens": usage.get("output_tokens")}}
+    if usage and "output_tokens_details" in usage:
+        last["usage"]["output_tokens_details"] = usage["output_tokens_details"]
+    return [
+        {"type": "message_start", "message": {**message, "content": [], "stop_reason": None, **first}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": part}}
+            for part in _parts(reply.text)
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": message["stop_reason"]}, **last},
+        {"type": "message_stop"},
+    ]
 
 
 def _event(event: dict[str, Any]) -> bytes:
@@ -411,6 +445,10 @@ def _message(reply: Reply, request: Request) -> dict[str, Any]:
             "input_tokens": reply.input_tokens - reply.cache_read - reply.cache_write,
             "cache_read_input_tokens": reply.cache_read,
             "cache_creation_input_tokens": reply.cache_write,
+            "cache_creation": {
+                "ephemeral_5m_input_tokens": reply.cache_write - reply.cache_write_1h,
+                "ephemeral_1h_input_tokens": reply.cache_write_1h,
+            },
             "output_tokens": reply.output_tokens,
             "output_tokens_details": {"thinking_tokens": reply.reasoning},
         }
@@ -462,6 +500,9 @@ def _chunks(reply: Reply, request: Request) -> Iterator[bytes]:
     whole = _completion(reply, request)
     head = {**whole, "object": "chat.completion.chunk"}
     usage = head.pop("usage", None)
+    if reply.stop == "refusal":
+        delta = [{"index": 0, "delta": {"refusal": "I cannot help with that."}, "finish_reason": None}]
+        yield f"data: {json.dumps({**head, 'choices': delta})}\n\n".encode()
     for part in _parts(reply.text):
         delta = [{"index": 0, "delta": {"role": "assistant", "content": part}, "finish_reason": None}]
         yield f"data: {json.dumps({**head, 'choices': delta})}\n\n".encode()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from loopback import Fault, Loopback, Reply
+from loopback import Fault, Loopback, Reply, encoded
 from refusals import TASK, fixing, refused, rows, running, unlike_any_other, untouched
 from sandpit import FIX, POLICY, PROGRAM, Sandpit, provider_env
 
@@ -616,7 +616,7 @@ def test_a_disk_that_fills_up_during_the_call_still_tells_what_was_spent(
 ) -> None:
     def fill_and_answer(handler: _Handler, request: Request) -> None:
         fill(small_disk)
-        body = handler.encoded(Reply(FIX + "x" * 40_000), request)
+        body = encoded(Reply(FIX + "x" * 40_000), request)
         handler.send_whole(body, "text/event-stream" if request.streamed else "application/json")
 
     monkeypatch.setenv("XDG_STATE_HOME", str(small_disk))

@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from route_agent import places, trust
-from route_agent.cli.doctor import Item, collect, doctor, isolation_cure, price_known
+from route_agent.cli.doctor import collect, doctor, isolation_cure
+from route_agent.cli.facts import Item
+from route_agent.cli.lanes import price_known
 from route_agent.config import load_config
 from route_agent.policy import POLICY_PATH
 from route_agent.sandbox.programs import missing_program
@@ -223,7 +225,7 @@ def test_without_a_policy_the_checks_that_are_found_count(project: Project) -> N
 
     assert project.item("policy").cure == "route-agent init"
     assert project.item("check ruff").status == "bad"
-    assert project.item("lane fixer").status == "ok"
+    assert project.item("lane fixer").detail.startswith("without ruff check --fix .: ruff is not in")
 
 
 def test_a_policy_that_is_not_committed_is_not_in_force(project: Project) -> None:

@@ -16,13 +16,15 @@ from importlib import import_module
 from typing import Any, Literal
 
 import pytest
-from loopback import KEY_ENV, Fault, Loopback, Reply, Request
+from loopback import KEY_ENV, Fault, Loopback, Reply, Request, encoded
 
 from route_agent.config import Endpoint, Provider, Wire
 from route_agent.errors import ProviderError
 from route_agent.lanes import anthropic, openai
 from route_agent.lanes.answers import require_whole
-from route_agent.records.lanes import ModelReply, Prompt
+from route_agent.lanes.style import cache_key, style_of
+from route_agent.policy import LaneSpec
+from route_agent.records.lanes import ModelReply, Prompt, Shape, Turn
 
 KEY = "sk-loop-0123456789abcdef"
 PROMPT = Prompt("You write patches.", "Fix the retry leak.")
@@ -49,19 +51,28 @@ class Wired:
 
     wire: Wire
     server: Loopback
+    stream: bool = True
 
     def provider(self, **fields: Any) -> Provider:
         url = self.server.anthropic_url if self.wire == "anthropic" else self.server.openai_url
-        return Provider(**{"wire": self.wire, "base_url": url, "key_env": KEY_ENV, **fields})
+        own = {"wire": self.wire, "base_url": url, "key_env": KEY_ENV, "stream": self.stream}
+        return Provider(**{**own, **fields})
 
     def ask(
-        self, *answers: Reply | Fault, timeout_s: float = 20.0, key: str = KEY, **fields: Any
+        self,
+        *answers: Reply | Fault,
+        timeout_s: float = 20.0,
+        key: str = KEY,
+        prompt: Prompt = PROMPT,
+        spec: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> ModelReply:
-        """Script the answers for the model `small` and ask it once."""
+        """Script the answers for the model `small` and ask it once, as a lane of these settings would."""
         self.server.script("small", *answers)
         complete = anthropic.complete if self.wire == "anthropic" else openai.complete
         endpoint = Endpoint("loop", self.provider(**fields), key)
-        return complete(endpoint, "small", PROMPT, max_output_tokens=900, timeout_s=timeout_s)
+        style = style_of(endpoint, "small", LaneSpec(provider="loop", model="small", **(spec or {})))
+        return complete(endpoint, "small", prompt, max_output_tokens=900, timeout_s=timeout_s, style=style)
 
     def fail(self, *answers: Reply | Fault, **options: Any) -> ProviderError:
         """Ask once and return the error; the key is in no part of it."""
@@ -78,9 +89,10 @@ class Wired:
         return self.server.requests[-1]
 
 
-@pytest.fixture(params=["anthropic", "openai"])
+@pytest.fixture(params=["anthropic", "openai", "openai-whole"])
 def wired(request: pytest.FixtureRequest, server: Loopback) -> Wired:
-    return Wired(request.param, server)
+    wire, _, whole = request.param.partition("-")
+    return Wired(wire, server, stream=not whole)
 
 
 @pytest.fixture
@@ -91,6 +103,16 @@ def chat(server: Loopback) -> Wired:
 @pytest.fixture
 def messages(server: Loopback) -> Wired:
     return Wired("anthropic", server)
+
+
+@pytest.fixture(params=["anthropic", "openai"])
+def streamed(request: pytest.FixtureRequest, server: Loopback) -> Wired:
+    return Wired(request.param, server)
+
+
+@pytest.fixture(params=["anthropic", "openai"])
+def whole(request: pytest.FixtureRequest, server: Loopback) -> Wired:
+    return Wired(request.param, server, stream=False)
 
 
 def test_a_reply_comes_back_whole_with_its_counts_and_the_model_that_answered(wired: Wired) -> None:
@@ -121,17 +143,24 @@ def test_a_reply_comes_back_whole_with_its_counts_and_the_model_that_answered(wi
 def test_the_unchanging_part_goes_first_and_is_marked_for_the_cache(messages: Wired) -> None:
     messages.ask(Reply("ok"))
 
-    body = messages.sent.body
-    assert body["system"] == [{"type": "text", "text": PROMPT.system, "cache_control": {"type": "ephemeral"}}]
-    assert body["messages"] == [{"role": "user", "content": PROMPT.user}]
-    assert body["max_tokens"] == 900
-    assert "temperature" not in body
+    mark = {"type": "ephemeral"}
+    assert messages.sent.body == {
+        "model": "small",
+        "system": [{"type": "text", "text": PROMPT.system, "cache_control": mark}],
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": PROMPT.user, "cache_control": mark}]}
+        ],
+        "max_tokens": 900,
+        "stream": True,
+    }
 
 
 def test_a_chat_completion_is_asked_with_what_every_server_knows(chat: Wired) -> None:
     chat.ask(Reply("ok"))
+    chat.ask(Reply("ok"), stream=False)
 
-    assert chat.sent.body == {
+    streamed, whole = (request.body for request in chat.server.requests)
+    assert whole == {
         "model": "small",
         "messages": [
             {"role": "system", "content": PROMPT.system},
@@ -139,6 +168,175 @@ def test_a_chat_completion_is_asked_with_what_every_server_knows(chat: Wired) ->
         ],
         "max_tokens": 900,
     }
+    assert streamed == {**whole, "stream": True, "stream_options": {"include_usage": True}}
+
+
+LONG = Prompt("Rules.", "The task.", (Turn("assistant", "a patch"), Turn("user", "refused")), "The outline.")
+
+
+def test_what_is_kept_longest_stands_first_and_at_most_four_marks_are_set(messages: Wired) -> None:
+    messages.ask(Reply("ok"), prompt=LONG, spec={"cache_ttl": "1h"})
+
+    body = messages.sent.body
+    long, short = {"type": "ephemeral", "ttl": "1h"}, {"type": "ephemeral"}
+    assert [(block["text"], block["cache_control"]) for block in body["system"]] == [
+        ("Rules.", long),
+        ("The outline.", long),
+    ]
+    turns = [turn["content"][0] for turn in body["messages"]]
+    assert [(turn["text"], turn.get("cache_control")) for turn in turns] == [
+        ("The task.", short),
+        ("a patch", None),
+        ("refused", short),
+    ]
+
+
+@pytest.mark.parametrize("cache", ["off", "key"])
+def test_no_mark_is_set_where_the_endpoint_is_not_to_have_any(messages: Wired, cache: str) -> None:
+    messages.ask(Reply("ok"), prompt=LONG, cache=cache)
+
+    assert "cache_control" not in json.dumps(messages.sent.body)
+
+
+def test_the_parts_that_never_change_are_the_beginning_of_a_chat_completion(chat: Wired) -> None:
+    chat.ask(Reply("ok"), prompt=LONG)
+
+    assert chat.sent.body["messages"] == [
+        {"role": "system", "content": "Rules.\n\nThe outline."},
+        {"role": "user", "content": "The task."},
+        {"role": "assistant", "content": "a patch"},
+        {"role": "user", "content": "refused"},
+    ]
+    assert "prompt_cache_key" not in chat.sent.body
+
+
+def test_a_chat_completion_can_carry_marks(chat: Wired) -> None:
+    chat.ask(Reply("ok"), prompt=LONG, cache="marks")
+
+    (system, *turns) = chat.sent.body["messages"]
+    assert [block["text"] for block in system["content"]] == ["Rules.", "The outline."]
+    assert sum("cache_control" in part for it in (system, *turns) for part in it["content"]) == 4
+
+
+def test_requests_that_begin_alike_have_the_same_key_and_it_tells_nothing(chat: Wired) -> None:
+    other_task = Prompt(LONG.system, "Another task.", project=LONG.project)
+    other_project = Prompt(LONG.system, LONG.user, project="Another outline.")
+
+    for prompt in (LONG, other_task, other_project):
+        chat.ask(Reply("ok"), prompt=prompt, cache="key")
+
+    first, second, third = (request.body["prompt_cache_key"] for request in chat.server.requests)
+    assert first == second == cache_key(LONG) != third
+    assert len(first) <= 64
+    assert "outline" not in first
+
+
+@pytest.mark.parametrize(
+    ("base_url", "model", "expected"),
+    [
+        ("https://api.openai.com/v1", "gpt-6", "key"),
+        ("https://openrouter.ai/api/v1", "anthropic/claude-opus-5", "marks"),
+        ("https://openrouter.ai/api/v1", "openai/gpt-6", "off"),
+        ("http://localhost:11434/v1", "anthropic/claude-opus-5", "off"),
+        ("https://openrouter.ai.example.org/api/v1", "anthropic/claude-opus-5", "off"),
+    ],
+)
+def test_how_the_cache_is_marked_goes_by_the_address(base_url: str, model: str, expected: str) -> None:
+    assert style_of(Endpoint("any", Provider(base_url=base_url)), model).cache == expected
+
+
+SHAPED = Prompt("Rules.", "The task.", shape=Shape("patch", {"type": "object"}))
+
+
+@pytest.mark.parametrize(
+    ("wire", "base_url", "able", "wanted", "expected"),
+    [
+        ("openai", "https://api.openai.com/v1", "auto", "auto", "schema"),
+        ("anthropic", "https://api.anthropic.com", "auto", "auto", "schema"),
+        ("openai", "https://openrouter.ai/api/v1", "auto", "auto", "text"),
+        ("anthropic", "http://localhost:4000", "auto", "auto", "text"),
+        ("openai", "http://localhost:4000/v1", "schema", "auto", "schema"),
+        ("openai", "http://localhost:4000/v1", "json", "schema", "json"),
+        ("openai", "http://localhost:4000/v1", "auto", "schema", "schema"),
+        ("openai", "https://api.openai.com/v1", "schema", "text", "text"),
+        ("anthropic", "https://api.anthropic.com", "auto", "json", "text"),
+    ],
+)
+def test_what_an_answer_is_held_to_is_what_the_lane_wants_and_the_endpoint_can(
+    wire: Wire, base_url: str, able: Any, wanted: Any, expected: str
+) -> None:
+    endpoint = Endpoint("any", Provider(wire=wire, base_url=base_url, output=able))
+
+    assert (
+        style_of(endpoint, "small", LaneSpec(provider="any", model="small", output=wanted)).output == expected
+    )
+
+
+def test_a_shape_is_sent_in_the_words_of_the_wire(wired: Wired) -> None:
+    wired.ask(Reply('{"edits": []}'), prompt=SHAPED, output="schema")
+
+    if wired.wire == "anthropic":
+        assert wired.sent.body["output_config"] == {
+            "format": {"type": "json_schema", "schema": {"type": "object"}}
+        }
+    else:
+        assert wired.sent.body["response_format"] == {
+            "type": "json_schema",
+            "json_schema": {"name": "patch", "schema": {"type": "object"}, "strict": True},
+        }
+
+
+def test_json_without_a_schema_is_asked_for_where_no_more_can_be_had(chat: Wired) -> None:
+    chat.ask(Reply("{}"), prompt=SHAPED, output="json")
+
+    assert chat.sent.body["response_format"] == {"type": "json_object"}
+
+
+def test_the_words_of_a_request_are_the_same_whatever_its_answer_is_held_to(chat: Wired) -> None:
+    for output in ("schema", "json", "text"):
+        chat.ask(Reply("{}"), prompt=SHAPED, output=output)
+
+    first, *others = (request.body["messages"] for request in chat.server.requests)
+    assert all(it == first for it in others)
+    assert "response_format" not in chat.sent.body
+
+
+@pytest.mark.parametrize(
+    ("effort", "expected"),
+    [
+        ("high", {"output_config": {"effort": "high"}}),
+        ("minimal", {"output_config": {"effort": "low"}}),
+        ("none", {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_effort_is_said_in_the_words_of_the_wire(
+    server: Loopback, effort: str, expected: dict[str, Any]
+) -> None:
+    messages, chat = Wired("anthropic", server), Wired("openai", server)
+
+    messages.ask(Reply("ok"), spec={"effort": effort})
+    chat.ask(Reply("ok"), spec={"effort": effort})
+
+    assert (
+        expected.items() <= messages.sent.body.items() or expected.items() <= server.requests[0].body.items()
+    )
+    assert chat.sent.body["reasoning_effort"] == effort
+
+
+def test_a_temperature_is_sent_where_the_policy_gives_one(wired: Wired) -> None:
+    wired.ask(Reply("ok"), spec={"temperature": 0.0})
+
+    assert wired.sent.body["temperature"] == 0.0
+
+
+def test_a_long_answer_may_come_as_a_whole(messages: Wired) -> None:
+    endpoint = Endpoint("loop", messages.provider(stream=False), KEY)
+    messages.server.script("small", Reply("ok"))
+
+    reply = anthropic.complete(endpoint, "small", PROMPT, max_output_tokens=64_000, timeout_s=20)
+
+    assert reply.text == "ok"
+    assert messages.sent.body["stream"] is False
 
 
 @pytest.mark.parametrize(
@@ -152,7 +350,14 @@ def test_a_chat_completion_is_asked_with_what_every_server_knows(chat: Wired) ->
     ],
 )
 def test_only_openai_itself_is_sent_the_newer_name_of_the_output_limit(base_url: str, name: str) -> None:
-    assert openai._limit_name(Endpoint("any", Provider(base_url=base_url))) == name
+    assert style_of(Endpoint("any", Provider(base_url=base_url)), "small").limit_name == name
+
+
+def test_a_server_may_be_told_to_know_the_newer_name(chat: Wired) -> None:
+    chat.ask(Reply("ok"), output_limit="max_completion_tokens")
+
+    assert chat.sent.body["max_completion_tokens"] == 900
+    assert "max_tokens" not in chat.sent.body
 
 
 def test_the_providers_own_cost_is_kept(chat: Wired) -> None:
@@ -502,24 +707,100 @@ def test_an_error_inside_a_choice_is_an_error(chat: Wired) -> None:
         ]
     }
 
-    error = chat.fail(Fault.raw(json.dumps(body).encode()))
+    error = chat.fail(Fault.raw(json.dumps(body).encode(), content_type="application/json"))
 
     assert error.kind == "overloaded"
     assert "provider went away" in str(error)
 
 
-def test_an_error_in_the_middle_of_a_stream_ends_it(messages: Wired) -> None:
-    error = messages.fail(Fault.error_in_stream("overloaded_error"))
+def test_an_error_inside_a_choice_of_a_stream_is_an_error(chat: Wired) -> None:
+    first = {"choices": [{"index": 0, "delta": {"content": "half a pat"}}]}
+    last = {
+        "choices": [
+            {
+                "index": 0,
+                "delta": {"content": ""},
+                "finish_reason": "error",
+                "error": {"code": 503, "message": "provider went away"},
+            }
+        ]
+    }
+    body = b"".join(f"data: {json.dumps(it)}\n\n".encode() for it in (first, last)) + b"data: [DONE]\n\n"
+
+    error = chat.fail(Fault.raw(body))
+
+    assert (error.kind, error.maybe_billed) == ("overloaded", True)
+    assert "provider went away" in str(error)
+
+
+def test_an_error_in_the_middle_of_a_stream_ends_it(streamed: Wired) -> None:
+    error = streamed.fail(Fault.error_in_stream("overloaded_error"))
 
     assert (error.kind, error.retryable, error.maybe_billed) == ("overloaded", True, True)
 
 
-def test_a_gateway_that_does_not_stream_is_told_as_one(messages: Wired) -> None:
+def test_a_server_that_does_not_stream_although_it_was_asked_is_understood(streamed: Wired) -> None:
+    reply = streamed.ask(Reply("the whole of it", deaf=True, output_tokens=7))
+
+    assert streamed.sent.body["stream"] is True
+    assert (reply.text, reply.stop) == ("the whole of it", "end")
+    assert reply.usage is not None
+    assert reply.usage.output_total == 7
+
+
+def test_a_message_without_a_reason_for_its_end_is_no_reply(messages: Wired) -> None:
     whole = json.dumps({"type": "message", "content": [{"type": "text", "text": "hi"}]}).encode()
 
-    error = messages.fail(Fault.raw(whole, content_type="application/json"))
+    assert messages.fail(Fault.raw(whole, content_type="application/json")).kind == "bad_response"
 
-    assert "does not stream" in str(error)
+
+def test_a_stream_that_names_no_counts_has_none(streamed: Wired) -> None:
+    assert streamed.ask(Reply("words", usage=None)).usage is None
+
+
+def test_a_stream_without_its_end_mark_is_no_reply_although_it_says_why_it_ended(chat: Wired) -> None:
+    last = {"choices": [{"index": 0, "delta": {"content": "data: [DONE]"}, "finish_reason": "stop"}]}
+
+    error = chat.fail(Fault.raw(f"data: {json.dumps(last)}\n\n".encode()))
+
+    assert (error.kind, error.maybe_billed) == ("cut_off", True)
+
+
+def test_a_stream_without_a_reason_for_its_end_is_no_reply(chat: Wired) -> None:
+    last = {"choices": [{"index": 0, "delta": {"content": "half a patch"}}]}
+
+    error = chat.fail(Fault.raw(f"data: {json.dumps(last)}\n\ndata: [DONE]\n\n".encode()))
+
+    assert error.kind == "cut_off"
+
+
+def test_how_much_had_come_of_a_reply_that_broke_off_is_estimated_and_said(streamed: Wired) -> None:
+    error = streamed.fail(Fault.cut_at(Reply("x" * 3500), 5000))
+
+    assert error.partial is not None
+    assert error.partial.is_estimate
+    assert error.partial.output_total > 0
+    assert f"about {error.partial.output_total} output tokens had arrived" in str(error)
+
+
+def test_nothing_is_estimated_of_a_reply_that_never_began(wired: Wired) -> None:
+    assert wired.fail(Fault.refuse()).partial is None
+
+
+CUT = Reply("--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-größer\n+b\n")
+
+
+def test_a_body_that_ends_too_early_at_any_place_is_never_a_reply(wired: Wired) -> None:
+    wired.ask(CUT)
+    whole = len(encoded(CUT, wired.sent))
+    end = whole - 2 if wired.stream else whole  # the empty line at the end of a stream may be missing
+
+    places = {*range(0, end, end // 25), *range(end - 20, end)}  # scripts/bench_faults.py takes every byte
+
+    errors = [wired.fail(Fault.cut_at(CUT, place)) for place in sorted(places)]
+
+    assert {error.kind for error in errors} <= {"cut_off", "bad_response"}
+    assert wired.ask(Fault.cut_at(CUT, whole)).text == CUT.text
 
 
 @pytest.mark.parametrize("politely", [False, True])
@@ -529,29 +810,6 @@ def test_a_reply_that_is_cut_off_is_never_used(wired: Wired, politely: bool) -> 
     assert error.kind in {"cut_off", "bad_response"}
     assert error.retryable
     assert error.maybe_billed
-
-
-def test_a_body_that_ends_too_early_at_any_place_is_never_a_reply(wired: Wired) -> None:
-    wired.ask(Reply("--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a\n+b\n"))
-    whole = _recorded_body(wired)
-    places = range(0, len(whole) - 2, max(1, len(whole) // 15))
-
-    errors = [wired.fail(Fault.raw(whole[:place])) for place in places]
-
-    assert {error.kind for error in errors} <= {"cut_off", "bad_response"}
-    assert wired.ask(Fault.raw(whole)).text.startswith("--- a/x.py")
-
-
-def _recorded_body(wired: Wired) -> bytes:
-    """The bytes of the last answer, fetched once more without an SDK."""
-    import http.client
-
-    wired.server.script("small", Reply("--- a/x.py\n+++ b/x.py\n@@ -1 +1 @@\n-a\n+b\n"))
-    connection = http.client.HTTPConnection(wired.server.address)
-    connection.request("POST", wired.sent.path, json.dumps(wired.sent.body))
-    body = connection.getresponse().read()
-    connection.close()
-    return body
 
 
 def test_a_flood_is_cut_off(wired: Wired) -> None:
@@ -593,6 +851,7 @@ def test_a_redirect_is_not_followed(wired: Wired, status: int) -> None:
     assert "base_url" in error.hint
 
 
+@pytest.mark.parametrize("wire", ["anthropic", "openai"])
 @pytest.mark.parametrize(
     "body",
     [
@@ -612,12 +871,20 @@ def test_a_redirect_is_not_followed(wired: Wired, status: int) -> None:
         b'{"choices": [{"message": {"content": ["a", 3]}, "finish_reason": {}}]}',
         b'{"error": {"code": {}, "type": [], "message": {}}}',
         b'{"error": true}',
+        b'{"content": "text", "stop_reason": "end_turn"}',
+        b'{"content": [3, {"type": "text", "text": 3}], "stop_reason": "end_turn"}',
+        b'{"content": [{"type": "text", "text": "half"}], "stop_reason": {}}',
     ],
     ids=lambda body: repr(body[:20]),
 )
-def test_a_body_of_another_shape_never_becomes_a_patch(chat: Wired, body: bytes) -> None:
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_body_of_another_shape_never_becomes_a_patch(
+    server: Loopback, wire: Wire, stream: bool, body: bytes
+) -> None:
+    answer, asked = Fault.raw(body, content_type="application/json"), Wired(wire, server, stream)
+
     with pytest.raises(ProviderError) as refused:
-        require_whole(chat.ask(Fault.raw(body)), "small")
+        require_whole(asked.ask(answer), "small")
 
     assert refused.value.kind in {"bad_response", "empty_reply", "server_error"}
 
@@ -644,6 +911,34 @@ def test_events_of_another_shape_never_become_a_reply(messages: Wired, events: b
     assert messages.fail(Fault.raw(events)).kind in {"cut_off", "bad_response", "server_error"}
 
 
+@pytest.mark.parametrize(
+    "frames",
+    [
+        b"",
+        b": only a comment\n\n",
+        b"data: {not json}\n\ndata: [DONE]\n\n",
+        b"data: []\n\ndata: [DONE]\n\n",
+        b"data: 3\n\ndata: [DONE]\n\n",
+        b"data: null\n\ndata: [DONE]\n\n",
+        b'data: "text"\n\ndata: [DONE]\n\n',
+        b'data: {"choices": {"0": 1}}\n\ndata: [DONE]\n\n',
+        b'data: {"choices": [null]}\n\ndata: [DONE]\n\n',
+        b'data: {"choices": [{"delta": "text", "finish_reason": {}}]}\n\ndata: [DONE]\n\n',
+        b"data: \xff\xfe\n\ndata: [DONE]\n\n",
+        b"data: " + b"[" * 100_000 + b"\n\n",
+        b'data: {"error": {"code": ["odd"], "message": {}}}\n\n',
+        b'data: {"error": "odd"}\n\n',
+        b"event: error\ndata: odd\n\n",
+        b'event: thread.error\ndata: {"error": 3}\n\n',
+        b"event: thread.news\ndata: {}\n\ndata: [DONE]\n\n",
+        b"data: [DONE]\n\n",
+    ],
+    ids=lambda frames: repr(frames[:60]),
+)
+def test_chunks_of_another_shape_never_become_a_reply(chat: Wired, frames: bytes) -> None:
+    assert chat.fail(Fault.raw(frames)).kind in {"cut_off", "bad_response", "server_error"}
+
+
 def test_a_reply_with_half_a_surrogate_pair_can_be_stored(wired: Wired) -> None:
     reply = wired.ask(Reply("before \ud83d after"))
 
@@ -653,6 +948,9 @@ def test_a_reply_with_half_a_surrogate_pair_can_be_stored(wired: Wired) -> None:
 STOPS: dict[Literal["anthropic", "openai"], dict[str, str]] = {
     "anthropic": {
         "max_tokens": "max_tokens",
+        "pause_turn": "pause_turn",
+        "tool_use": "tool_use",
+        "brand_new": "stopped_early",
         "refusal": "refusal",
         "model_context_window_exceeded": "context_window",
     },
@@ -661,6 +959,8 @@ STOPS: dict[Literal["anthropic", "openai"], dict[str, str]] = {
         "refusal": "refusal",
         "content_filter": "content_filter",
         "error": "error",
+        "tool_calls": "tool_use",
+        "insufficient_system_resource": "stopped_early",
     },
 }
 

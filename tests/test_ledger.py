@@ -12,14 +12,14 @@ import pytest
 from route_agent.errors import LedgerError, LimitReached, UsageError
 from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import Ledger, now
-from route_agent.pricing import Prices
+from route_agent.pricing import Prices, Rates
 from route_agent.records.checks import Isolation, IsolationLevel
 from route_agent.records.grades import Failure, Verdict
 from route_agent.records.lanes import CallState, ModelReply, Prompt, Usage
 from route_agent.records.runs import Attempt, Cost, Run
 
-PRICES = Prices({"m": (Decimal(1), Decimal(10))}, frozenset({"recorded", "here"}))
-PROMPT = Prompt("", "x" * 2000)  # 1,001 tokens at worst
+PRICES = Prices({"m": Rates(Decimal(1), Decimal(10))}, frozenset({"recorded", "here"}))
+PROMPT = Prompt("", "x" * 2000)  # 1,017 tokens at worst: 1,001 and 16 around the message
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_worst_case_is_set_aside_and_the_real_cost_settled(ledger: Ledger) -
     mine = purse(ledger)
 
     reservation = mine.reserve("fast", "p", "m", PROMPT, 1000)
-    assert reservation.micro_usd == 1001 + 10_000
+    assert reservation.micro_usd == 1017 + 10_000
     call = mine.settle(reservation, ModelReply("hi", "m", Usage(input_total=500, output_total=100)), 1.5)
 
     assert call.cost_micro_usd == 500 + 1000
@@ -72,7 +72,7 @@ def test_a_call_that_does_not_fit_is_refused_and_nothing_is_set_aside(
 
     with pytest.raises(LimitReached, match=told):
         mine.reserve("fast", "p", "m", PROMPT, 1000)
-    assert mine.spent_today() == pytest.approx(0.011001)
+    assert mine.spent_today() == pytest.approx(0.011017)
 
 
 def test_an_unknown_price_is_unknown_and_still_counts_against_the_budget(ledger: Ledger) -> None:
@@ -94,7 +94,7 @@ def test_a_refused_call_costs_nothing_and_a_lost_one_what_was_set_aside(ledger: 
     lost = mine.fail(mine.reserve("fast", "p", "m", PROMPT, 1000), CallState.LOST, "timeout", 9)
 
     assert (refused.cost_micro_usd, lost.cost_micro_usd) == (0, None)
-    assert mine.spent_today() == pytest.approx(0.011001)
+    assert mine.spent_today() == pytest.approx(0.011017)
 
 
 def test_recorded_replies_leave_the_days_budget_alone(ledger: Ledger) -> None:
@@ -110,9 +110,9 @@ def test_a_budget_holds_across_processes(tmp_path: Path) -> None:
     Ledger(path).close()
     script = (
         "import sys; from decimal import Decimal; from pathlib import Path; from route_agent.ledger.store import Ledger\n"
-        "from route_agent.ledger.budget import Purse; from route_agent.pricing import Prices\n"
+        "from route_agent.ledger.budget import Purse; from route_agent.pricing import Prices, Rates\n"
         "from route_agent.records.lanes import Prompt; from route_agent.errors import LimitReached\n"
-        "purse = Purse(Ledger(Path(sys.argv[1])), 'run', Prices({'m': (Decimal(0), Decimal(10))}, frozenset()),"
+        "purse = Purse(Ledger(Path(sys.argv[1])), 'run', Prices({'m': Rates(Decimal(0), Decimal(10))}, frozenset()),"
         " max_usd=1.0, per_day_usd=10.0)\n"
         "taken = 0\n"
         "try:\n"

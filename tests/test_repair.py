@@ -19,7 +19,7 @@ from route_agent.config import Endpoint, Provider, Wire
 from route_agent.errors import BadPatch
 from route_agent.lanes.model import ModelLane
 from route_agent.policy import LaneSpec
-from route_agent.prompt import REPLY_CHARACTERS, SYSTEM, tellable, write_repair
+from route_agent.prompt import EARLIER, REPLY_CHARACTERS, SYSTEM, tellable, write_repair
 from route_agent.records.change import Change
 from route_agent.records.lanes import Prompt, Turn
 from route_agent.records.lanes import Request as Wish
@@ -53,7 +53,12 @@ def edit_of(path: str, removed: str, added: str) -> str:
 
 def said(request: Request) -> list[tuple[str, str]]:
     """The turns of a request, without the system part, in either wire format."""
-    return [(it["role"], it["content"]) for it in request.body["messages"] if it["role"] != "system"]
+    return [(it["role"], plain(it["content"])) for it in request.body["messages"] if it["role"] != "system"]
+
+
+def plain(content: Any) -> str:
+    """A message's text, whether it was sent as one text or as blocks."""
+    return content if isinstance(content, str) else "".join(block["text"] for block in content)
 
 
 def system(request: Request) -> Any:
@@ -172,7 +177,9 @@ def test_a_patch_refused_twice_escalates_and_the_next_lane_is_told_why(
     assert fast["cost_usd"] == pytest.approx(0.0016 + 0.0024)
     assert strong["cost_usd"] == pytest.approx(0.012 + 0.004)
     assert done.json["cost_usd"] == pytest.approx(fast["cost_usd"] + strong["cost_usd"])
-    ((_, asked),) = said(server.requests[2])
+    (_, task), (_, between), (_, asked) = said(server.requests[2])
+    assert task == said(server.requests[0])[0][1]  # what was sent before is what comes first again
+    assert between == EARLIER
     assert "earlier attempt 1 failed\nreason: unappliable: calc.py, hunk 1" in asked
     why = asked.partition("earlier attempt 1 failed")[2].partition(">>>")[0]
     assert "return b taken from a" in why

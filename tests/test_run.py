@@ -163,7 +163,34 @@ def test_the_key_is_sent_to_its_provider_and_stands_in_no_report(pit: Sandpit) -
     assert "sk-test" not in done.stdout + done.stderr + shown.stdout
 
 
+def test_a_model_of_unknown_price_is_refused_before_anything_has_run(pit: Sandpit) -> None:
+    with Loopback() as server:
+        done = pit.run("--task", "sums must be right", env=provider_env(pit, server, rates=False))
+
+        assert server.calls == []
+    assert done.exit_code == 2
+    assert "lane fast: the price of small-1 at openai is not known" in done.stderr
+    for way in ("`rates`", "`free: true`", "limits.unpriced: reserve"):
+        assert way in done.stderr
+
+
+def test_a_ladder_goes_on_with_the_lane_whose_price_is_known(pit: Sandpit) -> None:
+    with Loopback() as server:
+        server.script("large-1", Reply(FIX))
+        env = provider_env(pit, server)
+        config = Path(env["XDG_CONFIG_HOME"], "route-agent", "config.yaml")
+        config.write_text(config.read_text().replace('"small-1"', '"another"'))
+
+        done = pit.run("--task", "sums must be right", env=env)
+
+        assert server.calls == [("anthropic", "large-1")]
+    assert done.exit_code == 0
+    assert "fast skipped: the price of small-1 at openai is not known" in done.stdout
+
+
 def test_a_price_that_is_not_known_is_unknown_and_not_zero(pit: Sandpit) -> None:
+    pit.write(".route-agent/policy.yaml", POLICY + "limits: {unpriced: reserve}\n")
+    pit.commit("call it all the same")
     with Loopback() as server:
         server.script("small-1", Reply(FIX))
 

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from route_agent import places
 from route_agent.errors import ConfigError, UsageError
 from route_agent.policy import FIXER, MAX_USD, RECORDED, LaneSpec, OutputForm, PathPattern
-from route_agent.pricing import Prices
+from route_agent.pricing import Prices, Rates
 from route_agent.records.checks import IsolationLevel
 from route_agent.schema import SchemaError, Strict, read, validate
 
@@ -209,10 +209,17 @@ def usable(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.e
 
 def endpoint(spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ) -> Endpoint:
     """The lane's address with its key."""
-    provider = provider_named(config, spec.provider)
-    return Endpoint(
-        spec.provider, provider, environment.get(provider.key_env, "") if provider.key_env else ""
-    )
+    return endpoint_of(spec.provider, config, environment)
+
+
+def endpoint_of(name: str, config: Config, environment: Mapping[str, str] = os.environ) -> Endpoint:
+    """A provider's address with its key; an empty key where none is needed, or none is set.
+
+    Raises:
+        UsageError: no such provider.
+    """
+    provider = provider_named(config, name)
+    return Endpoint(name, provider, environment.get(provider.key_env, "") if provider.key_env else "")
 
 
 def required_isolation(config: Config, environment: Mapping[str, str] = os.environ) -> IsolationLevel:
@@ -223,9 +230,19 @@ def required_isolation(config: Config, environment: Mapping[str, str] = os.envir
 def prices(config: Config) -> Prices:
     """The user's own rates, and the providers that cost nothing."""
     rates = {
-        model: (Decimal(str(rate.input_usd)), Decimal(str(rate.output_usd)))
+        model: Rates(
+            input=Decimal(str(rate.input_usd)),
+            output=Decimal(str(rate.output_usd)),
+            cache_read=_exactly(rate.cache_read_usd),
+            cache_write=_exactly(rate.cache_write_usd),
+            cache_write_1h=_exactly(rate.cache_write_1h_usd),
+        )
         for model, rate in config.rates.items()
     }
     providers = {**BUILT_IN, **config.providers}
     unpaid = {name for name, provider in providers.items() if provider.free}
     return Prices(rates, frozenset({FIXER, RECORDED} | unpaid))
+
+
+def _exactly(usd: float | None) -> Decimal | None:
+    return None if usd is None else Decimal(str(usd))

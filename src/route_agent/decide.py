@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import builtins
+import shlex
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,7 +40,7 @@ class Opened:
         base: the trusted commit, from which policy and check definitions come.
         start: the tree that lanes edit.
         change: what start differs in from base.
-        trusted: the checks whose exposures the user has allowed.
+        trusted: the checks and lanes whose exposures the user has allowed, by `trust.asked` names.
         notices: what a person should know about this ground.
     """
 
@@ -129,13 +130,14 @@ def policy_in_force(
     if not policy.checks:
         policy, found = _with_discovered(policy, repository, base, own_models=text is not None)
         notices += found
-    allowed = frozenset[str]()
-    if asking := [check for check in policy.checks if check.exposures]:
-        if text is not None and trust.is_trusted(config, repository.root, text):
-            allowed = frozenset(check.name for check in asking)
-        else:
-            wanted = "; ".join(f"{check.name}: {', '.join(check.exposures)}" for check in asking)
-            notices.append(f"not allowed until you say so (route-agent trust): {wanted}")
+    policy, without = _with_installed_fixers(policy, repository.root)
+    notices += without
+    allowed = trust.allowed_by_name(config, policy)
+    asking = trust.asked(policy)
+    if text is not None and set(asking) - allowed and trust.is_trusted(config, repository.root, text):
+        allowed = frozenset(asking)
+    if wanted := "; ".join(f"{name}: {words}" for name, words in asking.items() if name not in allowed):
+        notices.append(f"not allowed until you say so (route-agent trust): {wanted}")
     return NamedPolicy(name, policy), allowed, tuple(notices)
 
 
@@ -223,6 +225,36 @@ def _installed(checks: Sequence[CheckSpec], root: Path) -> tuple[tuple[CheckSpec
     return kept, [f"{name} is left out: {why}" for name, why in told.items()]
 
 
+def _with_installed_fixers(policy: Policy, root: Path) -> tuple[Policy, list[str]]:
+    """The policy without the fixers' commands whose program is not here, and a word on each.
+
+    A fixer lane of which nothing is left leaves the ladder: what it would have mended, the next lane does.
+    """
+    import os
+
+    from route_agent.sandbox.programs import missing_program
+
+    models, ladder, told = dict(policy.models), policy.routing.ladder, list[str]()
+    for lane, specs in policy.models.items():
+        kept: list[LaneSpec] = []
+        for spec in specs:
+            why = {
+                argv: missing_program(argv, root, os.environ) if spec.is_fixer else "" for argv in spec.run
+            }
+            told += [f"{lane} without {shlex.join(argv)}: {lacks}" for argv, lacks in why.items() if lacks]
+            run = tuple(argv for argv in spec.run if not why[argv])
+            if run or not spec.is_fixer:
+                kept.append(spec.model_copy(update={"run": run}))
+        models[lane] = tuple(kept)
+        if not kept:
+            del models[lane]
+            ladder = tuple(name for name in ladder if name != lane)
+    if not told:
+        return policy, []
+    routing_left = policy.routing.model_copy(update={"ladder": ladder})
+    return policy.model_copy(update={"models": models, "routing": routing_left}), told
+
+
 # a brief that names OverflowError asks for nothing new
 _OF_PYTHON = frozenset(dir(builtins))
 
@@ -254,9 +286,15 @@ def decide(
 ) -> tuple[Risk, Decision]:
     """Score the task and choose its ladder."""
     risk = risks.assess(known, ground.policy.policy)
-    red = frozenset(result.kind for result in baseline.failed) if baseline else frozenset()
-    kind = briefs.task_class(known.brief)
-    return risk, routing.route(risk, ground.policy, kind, red_kinds=red, wish=wish)
+    failed = baseline.failed if baseline else ()
+    return risk, routing.route(
+        risk,
+        ground.policy,
+        briefs.task_class(known.brief),
+        red_kinds=frozenset(result.kind for result in failed),
+        red=frozenset(result.name for result in failed),
+        wish=wish,
+    )
 
 
 def refuse_early(ground: Opened, brief: str, wish: routing.Wish, unusable: dict[str, str]) -> None:
@@ -285,7 +323,8 @@ def with_usable_lanes(decision: Decision, unusable: dict[str, str]) -> Decision:
     missing = tuple(f"{lane} skipped: {unusable[lane]}" for lane in decision.ladder if lane in unusable)
     if not ladder:
         first = decision.ladder[0]
-        raise UsageError(
-            f"no key for lane {first}: {unusable[first]}", hint="set it, or use a lane that needs none"
-        )
+        why = unusable[first]
+        if why.endswith(" not set"):
+            raise UsageError(f"no key for lane {first}: {why}", hint="set it, or use a lane that needs none")
+        raise UsageError(f"lane {first}: {why}")
     return replace(decision, lane=ladder[0], ladder=ladder, skipped=(*decision.skipped, *missing))

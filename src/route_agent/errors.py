@@ -6,6 +6,11 @@ The numbers are the program's interface; `docs/exit-codes.md` says what each mea
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from route_agent.records.lanes import Usage
+
 MAX_REFUSAL = 8_000  # characters: a refusal goes into the next request and into reports
 
 
@@ -53,6 +58,8 @@ class ProviderError(RouteError):
         maybe_billed: whether the provider may have done the work although no answer came (a timeout, a cut
             stream): such a call stays charged at what was reserved for it.
         retry_after: seconds that the provider asked to wait, if it said so.
+        parameter: which part of the request was refused by its name, where the provider said so.
+        partial: of an answer that broke off, about what had been read and written by then: an estimate.
     """
 
     exit_code = 3
@@ -65,6 +72,8 @@ class ProviderError(RouteError):
         retryable: bool = False,
         maybe_billed: bool = False,
         retry_after: float | None = None,
+        parameter: str = "",
+        partial: Usage | None = None,
         hint: str = "",
     ) -> None:
         super().__init__(what, hint=hint)
@@ -72,6 +81,8 @@ class ProviderError(RouteError):
         self.retryable = retryable
         self.maybe_billed = maybe_billed
         self.retry_after = retry_after
+        self.parameter = parameter
+        self.partial = partial
 
 
 class HostilePatch(RouteError):
@@ -81,6 +92,12 @@ class HostilePatch(RouteError):
 
     def __init__(self, what: str, *, hint: str = "") -> None:
         super().__init__(_bounded(what), hint=hint)
+
+
+class SecretFound(RouteError):
+    """What would have to be sent holds a private key. Nothing was sent."""
+
+    exit_code = 4
 
 
 class LimitReached(RouteError):

@@ -17,6 +17,7 @@ from route_agent.confidence import confidence
 from route_agent.errors import BadPatch, EnvironmentBroken, LimitReached, ProviderError
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Failure, Grade
+from route_agent.records.lanes import Purpose
 from route_agent.records.reviews import Opinion, Review
 from route_agent.repo.trees import Content
 from route_agent.routing import is_confirmed, is_test_path
@@ -229,5 +230,6 @@ def wants_no_patch(reply: str) -> Change:
 
 def _authors(attempt: Attempt) -> set[str]:
     """Every model that was asked for this patch or answered."""
-    served = {call.model_served for call in attempt.calls if call.model_served}
+    wrote = (call for call in attempt.calls if call.purpose in (Purpose.PATCH, Purpose.PLAN))
+    served = {call.model_served for call in wrote if call.model_served}
     return {attempt.model, *served} - {""}

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent.errors import UsageError
+from route_agent.fixing import FIXED_BY_CLASS, commands_for
 from route_agent.globs import any_match
 from route_agent.records.checks import CheckKind
 from route_agent.records.risk import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from route_agent.policy import NamedPolicy, Policy
     from route_agent.records.change import Change
@@ -28,13 +29,6 @@ _TESTS = (
     "**/*.spec.*",
     "**/__tests__/**",
 )
-
-# which kind of red check a fixer's class answers
-FIXED_BY_CLASS: dict[TaskClass, tuple[CheckKind, ...]] = {
-    "lint": (CheckKind.LINT, CheckKind.FORMAT),
-    "format": (CheckKind.FORMAT, CheckKind.LINT),
-    "types": (CheckKind.TYPECHECK,),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +50,7 @@ def route(
     task_class: TaskClass,
     *,
     red_kinds: frozenset[CheckKind] = frozenset(),
+    red: frozenset[str] = frozenset(),
     wish: Wish | None = None,
 ) -> Decision:
     """Choose the first lane and the ladder from there up.
@@ -65,6 +60,7 @@ def route(
         named: the policy in force.
         task_class: what the brief describes.
         red_kinds: the kinds of the checks that are red at start; a fixer is only tried on those.
+        red: their names; a fixer none of whose commands answers any of them is not tried.
         wish: the operator's choice of lane.
 
     Raises:
@@ -79,7 +75,7 @@ def route(
     if wish and wish.lane:
         first = _wished(wish, policy, models[-1], always)
         reasons = (f"--{'only-' if wish.only else ''}lane {first} was asked for", *reasons)
-    elif not always and (fixer := _fixer_for(policy, task_class, red_kinds)):
+    elif not always and (fixer := _fixer_for(policy, task_class, red_kinds, red)):
         first = fixer
         reasons = (f"class {task_class}, and its check is red at start: {fixer} costs nothing", *reasons)
     rest = _above(first, ladder, models[-1], risk, policy)
@@ -125,18 +121,19 @@ def _is_fixer(policy: Policy, lane: str) -> bool:
     return policy.models[lane][0].is_fixer
 
 
-def _fixer_for(policy: Policy, task_class: TaskClass, red_kinds: frozenset[CheckKind]) -> str:
-    """The fixer of the ladder that takes this class, where a check of its kind is red at start."""
+def _fixer_for(
+    policy: Policy, task_class: TaskClass, red_kinds: frozenset[CheckKind], red: frozenset[str]
+) -> str:
+    """The fixer of the ladder that takes this class, where such a check is red and it has an answer."""
     if not red_kinds & set(FIXED_BY_CLASS.get(task_class, ())):
         return ""
-    return next(
-        (
-            lane
-            for lane in policy.routing.ladder
-            if _is_fixer(policy, lane) and task_class in policy.models[lane][0].classes
-        ),
-        "",
-    )
+    for lane in policy.routing.ladder:
+        spec = policy.models[lane][0]
+        if spec.is_fixer and task_class in spec.classes:
+            named = any(check.name in red for check in policy.checks)
+            if not named or commands_for(spec.run, policy.checks, red, task_class):
+                return lane
+    return ""
 
 
 def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision:
@@ -154,6 +151,16 @@ def within_reach(decision: Decision, policy: Policy, highest: Grade) -> Decision
         ladder=tuple(kept),
         skipped=(*decision.skipped, *skipped),
     )
+
+
+def rungs(ladder: Sequence[str], attempts: Mapping[str, int], most: int) -> tuple[str, ...]:
+    """Which lane each attempt of a run is, in order: a lane stands there as often as it may try.
+
+    Args:
+        attempts: how often a lane may try; once, where it is not named.
+        most: how many attempts a run makes.
+    """
+    return tuple(lane for lane in ladder for _ in range(attempts.get(lane, 1)))[:most]
 
 
 def _lowest_bar(policy: Policy, lane: str, task_class: TaskClass) -> Grade:

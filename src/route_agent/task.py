@@ -8,51 +8,61 @@ import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from typing import TYPE_CHECKING, cast
 
-from route_agent import decide, evidence
+from route_agent import decide, evidence, routing
+from route_agent.attempting import Attempting
 from route_agent.climb import Climb
 from route_agent.config import prices, required_isolation
 from route_agent.delivering import Delivery
-from route_agent.errors import EnvironmentBroken, LedgerError, RepositoryState
+from route_agent.errors import EnvironmentBroken, LedgerError, ProviderError, RepositoryState
 from route_agent.lanes.build import build_lanes, build_reviewers, build_writers
 from route_agent.lanes.desk import Desk, Workspace
+from route_agent.lanes.planned import PlannedLane
+from route_agent.lanes.terms import terms_of
+from route_agent.ledger.allowances import Payer
 from route_agent.ledger.budget import Purse
+from route_agent.ledger.examples import similar
 from route_agent.ledger.store import now
 from route_agent.library import Library
+from route_agent.outward import Outward
 from route_agent.proof import Prover
+from route_agent.quoting import UNPRICED, Quoter, unpriced_lanes
 from route_agent.records.change import Change
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Grade, Verdict
+from route_agent.records.lanes import Purpose
 from route_agent.records.runs import Cost, Run
-from route_agent.redaction import redact_all
+from route_agent.redaction import knowing, redact_all
+from route_agent.repo.author import author_of, name_of
 from route_agent.repo.delivery import Wanted, refuse_early
 from route_agent.repo.scratch import slot
 from route_agent.reproducing.making import Means
 from route_agent.reproducing.reproducer import Reproducer
 from route_agent.review import Reviewer, wants_no_patch
 from route_agent.routing import Wish, within_reach
-from route_agent.sandbox.environment import clean_environment
 from route_agent.sandbox.trial import walls_for
+from route_agent.workspaces import workspace
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Sequence
 
     from route_agent.decide import Opened
-    from route_agent.lanes.base import Lane
+    from route_agent.lanes.base import Answerer, Lane
     from route_agent.lanes.recorded import RecordedReplies
+    from route_agent.lanes.terms import Terms
     from route_agent.ledger.store import Ledger
     from route_agent.policy import LaneSpec, Policy
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
-    from route_agent.records.lanes import Request
+    from route_agent.records.lanes import Call, ModelReply, Prompt, Request
     from route_agent.records.risk import Decision
     from route_agent.records.runs import Attempt
     from route_agent.risk import Facts
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-TYPICAL_OUTPUT_TOKENS = 1_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,9 @@ def run_task(ground: Opened, brief: str, options: Options, ledger: Ledger, on: L
         RouteError: it could not begin, or stopped for a reason that ends it; the ledger has what was spent.
     """
     refuse_early(ground.repository, options.wanted)
-    return _TaskRun(ground, brief, options, ledger, on).go()
+    run = _TaskRun(ground, brief, options, ledger, on)
+    with knowing(run.outward.knowledge):
+        return run.go()
 
 
 class _TaskRun:
@@ -112,10 +124,15 @@ class _TaskRun:
             verification=" && ".join(shlex.join(check.run) for check in self.policy.checks),
             notices=ground.notices,
         )
-        limits = self.policy.limits
-        self.purse = Purse(
-            ledger, self.run.id, self.prices, max_usd=limits.max_usd, per_day_usd=limits.per_day_usd
+        self.purse = Purse.of(
+            ledger,
+            self.run.id,
+            self.prices,
+            policy=self.policy,
+            budgets=ground.config.budgets,
+            payer=Payer(name_of(ground.repository), author_of(ground.repository)),
         )
+        self.outward = Outward(ground, self.run.id)
         self.delivery = Delivery(ground, self.prover, options.wanted)
         self.attempts: list[Attempt] = []
         self.reproducer: Reproducer | None = None
@@ -148,22 +165,35 @@ class _TaskRun:
         return LedgerError(f"{error.what}. This run: {spent}", hint=error.hint)
 
     def _go(self) -> Run:
-        lanes, unusable, specs = build_lanes(self.policy, self.ground.config, self.options.replies)
+        ground = self.ground
+        lanes, unusable, specs = build_lanes(
+            self.policy,
+            ground.config,
+            self.options.replies,
+            allowed=ground.trusted,
+            project=ground.repository.root,
+        )
+        if not self.options.replies and (odd := unpriced_lanes(self.policy, self.prices, lanes, specs)):
+            unusable |= odd
+            lanes = {name: lane for name, lane in lanes.items() if name not in odd}
         decide.refuse_early(self.ground, self.run.brief, self.options.wish, unusable)
+        self.outward.look_over(self.run.brief)
         self.on(Event(Step.BASELINE, " · ".join(check.name for check in self.policy.checks)))
         baseline = self.prover.baseline(self.ground.start)
         known = decide.facts(self.ground, self.run.brief, baseline)
         risk, decision = decide.decide(self.ground, known, baseline, self.options.wish)
         decision = decide.with_usable_lanes(decision, unusable)
         decision = within_reach(decision, self.policy, self._reachable(decision, baseline, lanes))
-        self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline)
+        withheld = self.outward.told((*known.change.paths, *known.named))
+        self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline, withheld=withheld)
         self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
         self.on(Event(Step.DECIDED, self._money()))
         self._begin()
         self.ledger.add_baseline(self.run.id, baseline.results)
         climb = self._climb(decision, baseline, known, lanes, specs)
+        quoted = self._quoted(climb, decision, specs)
         if self.options.dry_run:
-            return self._finish(Verdict.PLANNED, self._quote(climb, decision, specs))
+            return self._finish(Verdict.PLANNED, quoted)
         try:
             _, verdict, reason = climb.run()
         except (EnvironmentBroken, RepositoryState) as error:
@@ -171,6 +201,10 @@ class _TaskRun:
                 self.ground.slot.discard()
             verdict, reason = Verdict.ENVIRONMENT, f"{error}. {error.hint}"
         return self._finish(verdict, reason)
+
+    def _priced(self, lane: Lane) -> bool:
+        """Whether a lane may be called under a budget."""
+        return self.policy.limits.unpriced != "refuse" or self.prices.known(lane.provider, lane.model)
 
     def _reachable(self, decision: Decision, baseline: CheckRun, lanes: dict[str, Lane]) -> Grade:
         """The highest grade that any patch for this task could get here."""
@@ -204,7 +238,7 @@ class _TaskRun:
         specs: dict[str, LaneSpec],
     ) -> Climb:
         deadline = self.began + self.policy.limits.deadline_s
-        library = Library(self.ground, known, baseline)
+        library = self._library(known, baseline, decision)
 
         def desk_for(lane: Lane, fit: Callable[[str], Change]) -> Desk:
             return Desk(
@@ -214,31 +248,95 @@ class _TaskRun:
                 workspace=self._workspace,
                 fit=fit,
                 on=self.on,
+                leaving=self.outward.leaving,
+                keep=self.outward.keep,
+                terms=partial(self._terms, specs=specs, lanes=lanes, library=library),
+                shelf=library.shelf,
+                compact=partial(_compact, lanes=lanes, specs=specs),
             )
 
+        first = cache(lambda lane: library.request(specs[lane], ()))  # quoted and then sent
+
         def ask(lane: Lane, tried: Sequence[Attempt]) -> Request:
-            return library.request(specs[lane.name], tried)
+            return library.request(specs[lane.name], tried) if tried else first(lane.name)
 
         reviewer = self._reviewer(decision, baseline, desk_for)
         self.reproducer = self._reproducer(decision, baseline, library, reviewer, specs)
-        return Climb(
+        tries = {lane: specs[lane].attempts for lane in decision.ladder}
+        rungs = routing.rungs(decision.ladder, tries, self.policy.limits.max_attempts)
+        attempting = Attempting(
             brief=self.run.brief,
             start=self.ground.start,
             policy=self.policy,
             decision=decision,
             baseline=baseline,
             touched=known.touched,
-            lanes=lanes,
             desk_for=desk_for,
             ask=ask,
             prover=self.prover,
             reviewer=reviewer,
             reproducer=self.reproducer,
             purse=self.purse,
+            on=self.on,
+            last=rungs[-1] if rungs else "",
+            forced=self.options.wish.force,
+            withheld=self.outward.withheld,
+        )
+        return Climb(
+            policy=self.policy,
+            decision=decision,
+            rungs=rungs,
+            lanes=self._planned(lanes, specs, library),
+            attempting=attempting,
+            reproducer=self.reproducer,
             record=self._record,
             on=self.on,
-            forced=self.options.wish.force,
         )
+
+    def _library(self, known: Facts, baseline: CheckRun, decision: Decision) -> Library:
+        lane_of = {spec: lane for lane, entries in self.policy.models.items() for spec in entries}
+
+        def examples(count: int) -> Sequence[tuple[str, str]]:
+            reports = self.ledger.accepted_reports(self.run.repository)
+            about = (*known.named, *known.change.paths)
+            return similar(reports, known.brief, about, count, library.is_withheld)
+
+        library = Library(
+            self.ground,
+            known,
+            baseline,
+            task_class=decision.task_class,
+            calibration=lambda spec: self.ledger.calibration(lane_of.get(spec, ""), spec.model),
+            examples=examples,
+            withheld=self.outward.withheld,
+        )
+        return library
+
+    def _terms(
+        self, lane: str, *, specs: dict[str, LaneSpec], lanes: dict[str, Lane], library: Library
+    ) -> Terms:
+        """How far one attempt of a lane may go."""
+        spec = specs[lane]
+        return terms_of(
+            spec,
+            partial(self.ledger.lane_quantile, lane, spec.model),
+            calibration=library.calibration(spec),
+            can_compact=spec.compact_with in lanes,
+        )
+
+    def _planned(
+        self, lanes: dict[str, Lane], specs: dict[str, LaneSpec], library: Library
+    ) -> dict[str, Lane]:
+        """The lanes, each behind its plan where another lane is to make one."""
+        planned = dict(lanes)
+        for name, lane in lanes.items():
+            planner = specs[name].plan_with
+            if planner and planner in lanes:
+                question = partial(_question, library, specs[planner])
+                planned[name] = PlannedLane(
+                    cast("Answerer", lane), cast("Answerer", lanes[planner]), question
+                )
+        return planned
 
     def _reviewer(
         self,
@@ -247,14 +345,16 @@ class _TaskRun:
         desk_for: Callable[[Lane, Callable[[str], Change]], Desk],
     ) -> Reviewer:
         lanes, off = build_reviewers(self.policy, self.ground.config, self.options.replies)
+        if not (priced := tuple(lane for lane in lanes if self._priced(lane))):
+            off = off or UNPRICED
         return Reviewer(
             brief=self.run.brief,
             task_class=decision.task_class,
             policy=self.policy,
             baseline=baseline,
-            lanes=lanes,
+            lanes=priced,
             off=off,
-            desk_for=lambda lane: desk_for(lane, wants_no_patch),
+            desk_for=lambda lane: desk_for(lane, wants_no_patch).doing(Purpose.OPINION),
             trees=self.ground.slot.trees,
             purse=self.purse,
             track=self.ledger.track,
@@ -271,13 +371,15 @@ class _TaskRun:
         specs: dict[str, LaneSpec],
     ) -> Reproducer:
         writers, off = build_writers(self.policy, self.ground.config, self.options.replies)
+        if not (priced := tuple(it for it in writers if self._priced(it[0]))):
+            off = off or UNPRICED
         means = Means(
             brief=self.run.brief,
             task_class=decision.task_class,
             start=self.ground.start,
             baseline=baseline,
             policy=self.policy,
-            writers=writers,
+            writers=priced,
             off=off,
             reviewers=reviewer.lanes,
             specs=specs,
@@ -288,6 +390,9 @@ class _TaskRun:
             prices=self.prices,
             deadline=self.began + self.policy.limits.deadline_s,
             on=self.on,
+            withheld=self.outward.withheld,
+            leaving=self.outward.leaving,
+            keep=self.outward.keep,
         )
         return Reproducer(means)
 
@@ -300,15 +405,8 @@ class _TaskRun:
             yield Prover(mine, self.prover.walls, self.policy, trusted=self.ground.trusted, stop=stop)
 
     def _workspace(self, start: str) -> Iterator[Workspace]:
-        """The scratch at a tree, for a lane that edits files itself; the same walls as for checks."""
-        slot = self.prover.slot
-        slot.show(start, mirrored=True)
-        place = self.prover.place
-        environment = clean_environment(place)
-        yield Workspace(
-            run=lambda argv, timeout: self.prover.walls.run(argv, place, env=environment, timeout_s=timeout),
-            tree=lambda: slot.trees.tree_in(slot.tree),
-        )
+        """The scratch at a tree, for a lane that edits files itself."""
+        return workspace(self.prover.slot, self.prover.walls, start, self.outward.withheld)
 
     def _record(self, attempt: Attempt) -> None:
         if attempt.accepted and self.reproducer:
@@ -316,24 +414,25 @@ class _TaskRun:
         self.attempts.append(attempt)
         self.ledger.add_attempt(self.run.id, len(self.attempts), attempt)
 
-    def _quote(self, climb: Climb, decision: Decision, specs: dict[str, LaneSpec]) -> str:
-        """What the ladder could cost: the first lane as usual, every lane at its worst."""
-        told = []
-        for name in decision.ladder:
-            lane = climb.lanes[name]
-            request = climb.ask(lane, ())
-            tokens = request.prompt.estimated_tokens
-            usual = self.prices.expected(lane.provider, lane.model, tokens, TYPICAL_OUTPUT_TOKENS)
-            worst = self.prices.worst(
-                lane.provider, lane.model, request.prompt, specs[name].max_output_tokens
-            )
-            shown = "unknown" if usual is None else f"${usual / 1e6:.4f}"
-            told.append(
-                f"{name}: about {shown}, at most ${worst / 1e6:.2f} a call ({tokens:,} tokens to read)"
-            )
-        if told and (test := climb.reproducer.quote()):
-            told.append(test)
-        return "; ".join(told) or "no lane can be asked"
+    def _quoted(self, climb: Climb, decision: Decision, specs: dict[str, LaneSpec]) -> str:
+        """Quote the run and write that down; what is told of it in words only where nothing else will be."""
+        wanted = decision.task_class in self.policy.reproduce.when
+        quoter = Quoter(
+            ledger=self.ledger,
+            purse=self.purse,
+            prices=self.prices,
+            policy=self.policy,
+            lanes=climb.lanes,
+            specs=specs,
+            prompt_of=lambda lane: climb.attempting.ask(lane, ()).prompt,
+            paying_tests=wanted and self.policy.reproduce.lane in climb.lanes,
+        )
+        self.run = replace(self.run, quote=quoter.quote(decision, self.run.repository))
+        if self.run.quote and not self.run.replayed:
+            self.ledger.quote(self.run.id, self.run.quote)
+        if not self.options.dry_run:
+            return ""
+        return "; ".join(it for it in (quoter.words(decision), climb.reproducer.quote()) if it)
 
     def _finish(self, verdict: Verdict, reason: str) -> Run:
         """Save the patch, deliver it if asked, and write the run down."""
@@ -346,6 +445,7 @@ class _TaskRun:
             cost=Cost.of(self.purse.calls),
             seconds=time.monotonic() - self.began,
             isolation=self.prover.walls.isolation,
+            notices=(*self.run.notices, *self.outward.notices),
         )
         self.run = self.delivery.delivered(self.delivery.saved(self.run))
         self.run = replace(self.run, seconds=time.monotonic() - self.began)
@@ -356,11 +456,27 @@ class _TaskRun:
         from pydantic import TypeAdapter
 
         runs = TypeAdapter(Run)
-        told = redact_all(runs.dump_python(self.run, mode="json"))
+        plain = runs.dump_python(self.run, mode="json")
+        self.outward.look_at(json.dumps(plain, ensure_ascii=False))
+        told = redact_all(plain)
         if not self.begun:  # stopped before anything was decided
             self._begin()
         self.ledger.finish(self.run, json.dumps(told))
         return runs.validate_python(told)
+
+
+def _compact(
+    prompt: Prompt, desk: Desk, *, lanes: dict[str, Lane], specs: dict[str, LaneSpec]
+) -> tuple[ModelReply, Call]:
+    """Have the lane that the policy names sum a conversation up."""
+    name = specs[desk.lane].compact_with
+    if name not in lanes:
+        raise ProviderError(f"lane {name} cannot be called here", kind="no_compactor")
+    return cast("Answerer", lanes[name]).answer(prompt, desk)
+
+
+def _question(library: Library, spec: LaneSpec) -> Prompt:
+    return library.request(spec, ()).prompt
 
 
 def _limited(policy: Policy, options: Options) -> Policy:

@@ -8,19 +8,54 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from route_agent import places
 from route_agent.config import Config, Trust, load_config
 from route_agent.errors import ConfigError
+from route_agent.policy import COMMAND
+
+if TYPE_CHECKING:
+    from route_agent.policy import LaneSpec, Policy
 
 _NEW_FILE = "# route-agent's own settings; `route-agent config show` prints what is in force.\n"
+
+
+def lane_word(lane: str) -> str:
+    """What a lane is called among the checks that ask for something; no check's name has a space."""
+    return f"lane {lane}"
+
+
+def asked(policy: Policy) -> dict[str, str]:
+    """What a policy's checks and lanes ask for beyond the walls, in words, by `<check>` and `lane <lane>`."""
+    words = {check.name: ", ".join(check.exposures) for check in policy.checks if check.exposures}
+    for lane, specs in policy.models.items():
+        runs = [_agent_asks(spec) for spec in specs if spec.provider == COMMAND]
+        if runs:
+            words[lane_word(lane)] = "; or ".join(dict.fromkeys(runs))
+    return words
+
+
+def _agent_asks(spec: LaneSpec) -> str:
+    shown = spec.preset or shlex.join(spec.run[0])
+    return f"runs {shown} with {' and '.join(('network', *spec.env))}"
+
+
+def allowed_by_name(config: Config, policy: Policy) -> frozenset[str]:
+    """The lanes whose every agent program the user lets any policy run, by `lane <lane>`."""
+    found = set()
+    for lane, specs in policy.models.items():
+        programs = {spec.preset or spec.run[0][0] for spec in specs if spec.provider == COMMAND}
+        if programs and programs <= set(config.commands):
+            found.add(lane_word(lane))
+    return frozenset(found)
 
 
 def is_trusted(config: Config, repository: Path, content: bytes) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from route_agent import yamlfile
 from route_agent.discovery import Discovered
 from route_agent.policy import (
+    COMMAND,
     ESCALATION_WORDS,
     FIXER,
     CheckSpec,
@@ -240,7 +241,7 @@ def _sources(rule: SignalRule) -> str:
 def _lanes_part(policy: Policy) -> str:
     rows = (
         (f"`{lane}`", " or ".join(map(_entry, specs)), str(specs[0].max_context_tokens))
-        if not specs[0].is_fixer
+        if specs[0].has_model
         else (f"`{lane}`", " or ".join(map(_entry, specs)), "")
         for lane, specs in policy.models.items()
     )
@@ -252,6 +253,10 @@ def _entry(spec: LaneSpec) -> str:
     if spec.is_fixer:
         commands = ", ".join(f"`{' '.join(command)}`" for command in spec.run)
         return f"no model: {commands} for {', '.join(spec.classes)}"
+    if spec.race:
+        return f"a race of {' and '.join(f'`{lane}`' for lane in spec.race)}"
+    if spec.provider == COMMAND:
+        return f"the agent program `{spec.preset or spec.run[0][0]}`"
     return f"`{spec.model}` ({spec.provider})"
 
 
@@ -335,7 +340,16 @@ def _limits_part(policy: Policy) -> str:
     return (
         "## Limits\n\n"
         f"- ${limits.max_usd:.2f} for a run, ${limits.per_day_usd:.2f} for a day (UTC)\n"
-        f"- {limits.max_attempts} attempts, {limits.deadline_s:g} seconds\n"
+        + "".join(
+            f"- ${most:.2f} for a day and {what}\n"
+            for what, most in (
+                ("this repository", limits.repository_per_day_usd),
+                ("one author", limits.author_per_day_usd),
+                *((f"lane `{lane}`", most) for lane, most in limits.lane_per_day_usd.items()),
+            )
+            if most is not None
+        )
+        + f"- {limits.max_attempts} attempts, {limits.deadline_s:g} seconds\n"
     )
 
 

@@ -69,8 +69,8 @@ def trust(directory: Path, *, forget: bool) -> None:
         text = repository.file_at(repository.head, POLICY_PATH)
         if text is None:
             raise UsageError(f"HEAD has no {POLICY_PATH}", hint="route-agent init, then commit it")
-        asking = [check for check in parse_policy(text, POLICY_PATH).checks if check.exposures]
-        for check in asking:
-            say(f"{check.name}: {', '.join(check.exposures)}")
+        asking = trusting.asked(parse_policy(text, POLICY_PATH))
+        for name, words in asking.items():
+            say(f"{name}: {words}")
         trusting.record(repository.root, text)
         say(f"trusted: {POLICY_PATH} as committed" + ("" if asking else " (it asks for nothing)"))

@@ -6,7 +6,6 @@ looked up. Keys are named and never read out.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -16,41 +15,30 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from route_agent import places
-from route_agent.config import Config, load_config, prices, provider_named, usable
+from route_agent.cli.facts import Item, Status
+from route_agent.cli.lanes import lanes
+from route_agent.config import Config, load_config
 from route_agent.decide import policy_in_force
-from route_agent.errors import ConfigError, EnvironmentBroken, PolicyError, RouteError, UsageError
-from route_agent.policy import POLICY_PATH, CheckSpec, LaneSpec, Policy, parse_policy, presets
+from route_agent.errors import ConfigError, EnvironmentBroken, PolicyError, RouteError
+from route_agent.policy import POLICY_PATH, CheckSpec, Policy, parse_policy, presets
 from route_agent.records.checks import IsolationLevel
 from route_agent.repo.repository import Repository
 from route_agent.sandbox.programs import missing_program
+from route_agent.trust import asked
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from genai_prices.types import ModelInfo
+    pass
 
 SCHEMA = 1
 OLDEST_GIT = (2, 31)
 LEDGER_NAME = "ledger.sqlite3"
 PROBE_SECONDS = 20.0
-
-Status = Literal["ok", "warn", "bad"]
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One fact. `bad` makes runs impossible, `warn` makes them worse; `cure` says what to do."""
-
-    name: str
-    status: Status
-    detail: str
-    cure: str = ""
 
 
 def doctor(directory: Path, *, as_json: bool) -> int:
@@ -71,14 +59,14 @@ def collect(directory: Path, environment: Mapping[str, str]) -> tuple[Item, ...]
     """Everything that a run from `directory` would depend on, in the order in which it would."""
     found, repository = _repository(directory)
     config_items, config = _config()
-    policy_items, policy = _policy(repository, config)
+    policy_items, policy, allowed = _policy(repository, config)
     return (
         Item("Python", "ok", ".".join(map(str, sys.version_info[:3]))),
         _git(environment),
         found,
         *config_items,
         *policy_items,
-        *_lanes(policy, config, environment),
+        *lanes(policy, config, environment, allowed=allowed, project=repository.root if repository else None),
         *_checks(repository, policy, environment),
         *_walls(repository, config, environment),
         *_folders(),
@@ -166,24 +154,33 @@ def _config() -> tuple[list[Item], Config]:
     return [Item("config", "ok", str(file) if file.exists() else f"{file} (none yet)")], config
 
 
-def _policy(repository: Repository | None, config: Config) -> tuple[list[Item], Policy]:
+def _policy(repository: Repository | None, config: Config) -> tuple[list[Item], Policy, frozenset[str]]:
     """The policy that a run would use, checks that it would find included, and what differs from it."""
     policy = parse_policy(presets()["default"].read_bytes(), "default")
     if repository is None:
-        return [Item("policy", "ok", f"default@{policy.hash}, built in")], policy
+        return [Item("policy", "ok", f"default@{policy.hash}, built in")], policy, frozenset()
     base = repository.file_at(repository.head, POLICY_PATH)
     items = list(_uncommitted(base, _bytes(repository.root / POLICY_PATH)))
     try:
         policy = parse_policy(base, POLICY_PATH) if base is not None else policy
-        named, trusted, _ = policy_in_force(repository, repository.head, "", config)
+        named, trusted, notices = policy_in_force(repository, repository.head, "", config)
     except PolicyError as error:
-        return [Item("policy", "bad", f"at HEAD: {error.what}", error.hint), *items], policy
+        return [Item("policy", "bad", f"at HEAD: {error.what}", error.hint), *items], policy, frozenset()
     except EnvironmentBroken as error:
-        return [*items, Item("checks", "bad", error.what, error.hint)], policy
+        return [*items, Item("checks", "bad", error.what, error.hint)], policy, frozenset()
     where = "committed" if base is not None else "built in, with the checks that were found"
     cure = "" if base is not None or items else "route-agent init"
     in_force = Item("policy", "ok", f"{named.name}@{named.policy.hash}, {where}", cure)
-    return [in_force, *items, *_exposures(named.policy, trusted)], named.policy
+    told = (*_exposures(named.policy, trusted), *_without(notices))
+    return [in_force, *items, *told], named.policy, trusted
+
+
+def _without(notices: Iterable[str]) -> Iterator[Item]:
+    """The fixers that were left out, since their program is not here."""
+    for notice in notices:
+        lane, found, what = notice.partition(" without ")
+        if found and " " not in lane:
+            yield Item(f"lane {lane}", "warn", f"without {what}", "install it in .venv or on the PATH")
 
 
 def _uncommitted(base: bytes | None, ours: bytes | None) -> Iterator[Item]:
@@ -208,109 +205,12 @@ def _bytes(file: Path) -> bytes | None:
 
 
 def _exposures(policy: Policy, trusted: frozenset[str]) -> Iterator[Item]:
-    for check in policy.checks:
-        wanted = f"{check.name} asks for {', '.join(check.exposures)}"
-        if check.exposures and check.name in trusted:
+    for name, words in asked(policy).items():
+        wanted = f"{name}: {words}" if " " in name else f"{name} asks for {words}"
+        if name in trusted:
             yield Item("exposure", "ok", f"{wanted}, and you trust it")
-        elif check.exposures:
-            yield Item("exposure", "warn", f"{wanted}, which is not in effect", "route-agent trust")
-
-
-# --- lanes -------------------------------------------------------------------------------------------------
-
-
-def _lanes(policy: Policy, config: Config, environment: Mapping[str, str]) -> Iterator[Item]:
-    entries = {lane: _entry_in_use(specs, config, environment) for lane, specs in policy.models.items()}
-    none_usable = not any(isinstance(entries[lane], LaneSpec) for lane in policy.routing.ladder)
-    for lane, entry in entries.items():
-        if isinstance(entry, LaneSpec):
-            yield Item(f"lane {lane}", "ok", _described(entry, config))
-        elif isinstance(entry, UsageError):
-            yield Item(f"lane {lane}", "bad", entry.what, entry.hint)
         else:
-            names = ", ".join(dict.fromkeys(_key_name(spec, config) for spec in policy.models[lane]))
-            status: Status = "bad" if none_usable else "warn"
-            yield Item(f"lane {lane}", status, f"no key: {names} not set", f"set one of them: {names}")
-    specs = (spec for lane in policy.models.values() for spec in lane if not spec.is_fixer)
-    for provider, model in dict.fromkeys((spec.provider, spec.model) for spec in specs):
-        yield from _stale(provider, model, config)
-
-
-def _entry_in_use(
-    specs: tuple[LaneSpec, ...], config: Config, environment: Mapping[str, str]
-) -> LaneSpec | UsageError | None:
-    try:
-        return next((spec for spec in specs if usable(spec, config, environment)), None)
-    except UsageError as error:
-        return error
-
-
-def _key_name(spec: LaneSpec, config: Config) -> str:
-    return provider_named(config, spec.provider).key_env
-
-
-def _described(spec: LaneSpec, config: Config) -> str:
-    if spec.is_fixer:
-        return "no model: " + ", ".join(" ".join(command) for command in spec.run)
-    name = _key_name(spec, config)
-    key = f"{name} is set" if name else "needs no key"
-    price = "known" if price_known(spec.provider, spec.model, config) else "unknown"
-    return f"{spec.provider} {spec.model}, {key}, price {price}"
-
-
-def price_known(provider: str, model: str, config: Config) -> bool:
-    """Whether the cost of a call to this model can be told: by the user's rates or by the price table."""
-    return prices(config).known(provider, model)
-
-
-def _stale(provider: str, model: str, config: Config) -> Iterator[Item]:
-    """A model that the price table does not know, or calls outdated: the name may be an old one."""
-    name = f"model {model}"
-    if model in config.rates or provider in prices(config).free:
-        return
-    from genai_prices import data_snapshot
-
-    snapshot = data_snapshot.get_snapshot()
-    try:
-        priced = snapshot.find_provider(None, provider, None)
-    except LookupError:
-        cure = f'its calls count as unknown cost; say its price in {places.config_file()}, under "rates"'
-        yield Item(name, "warn", f"the price table knows no provider {provider}", cure)
-        return
-    try:
-        found = snapshot.find_provider_model(model, priced, None, None)[1]
-    except LookupError:
-        close = difflib.get_close_matches(model, [known.id for known in priced.models], n=1)
-        cure = f"check its name; the nearest known one is {close[0]}" if close else "check its name"
-        yield Item(name, "warn", f"unknown to the price table of {_table_date()}", cure)
-        return
-    if found.deprecated:
-        yield Item(name, "warn", f"outdated, says the price table of {_table_date()}", "choose a newer one")
-
-
-def _table_date() -> str:
-    """The table's own release, and the latest day from which it knows a price to hold."""
-    from importlib.metadata import version
-
-    from genai_prices import data_snapshot
-
-    days = (
-        day
-        for provider in data_snapshot.get_snapshot().providers
-        for model in provider.models
-        for day in _price_days(model)
-    )
-    newest = max(days, default=None)
-    release = f"genai-prices {version('genai-prices')}"
-    return f"{release} (newest price {newest})" if newest else release
-
-
-def _price_days(model: ModelInfo) -> Iterator[date]:
-    from genai_prices.types import StartDateConstraint
-
-    for entry in model.prices if isinstance(model.prices, list) else []:
-        if isinstance(entry.constraint, StartDateConstraint):
-            yield entry.constraint.start_date
+            yield Item("exposure", "warn", f"{wanted}, which is not in effect", "route-agent trust")
 
 
 # --- checks ------------------------------------------------------------------------------------------------

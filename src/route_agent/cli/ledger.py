@@ -50,7 +50,7 @@ def list_runs(limit: int, *, as_json: bool) -> None:
             return
         from rich.table import Table
 
-        from route_agent.report.terminal import money
+        from route_agent.report.words import money
 
         table = Table(box=None, pad_edge=False)
         for heading in ("run", "started (UTC)", "first", "accepted", "verdict", "cost", "s", "task"):
@@ -97,7 +97,7 @@ def stats(*, as_json: bool) -> None:
 
 def _print_verifiers(tracks: Mapping[str, Track]) -> None:
     """What each verifier made of patches that are known to be bad, and of the ordinary ones."""
-    from route_agent.report.terminal import track_words
+    from route_agent.report.words import track_words
     from route_agent.verifying import interval
 
     for model, track in tracks.items():
@@ -112,7 +112,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _lane_row(lane: LaneStatistics) -> tuple[str, ...]:
-    from route_agent.report.terminal import money
+    from route_agent.report.words import money
 
     unknown = bool(lane.unknown_calls)
     per_accepted = None if unknown or not lane.accepted else lane.cost_micro_usd // lane.accepted

@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from route_agent.brief import words_found
+from route_agent.fixing import FIXED_BY_CLASS
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Outcome
 from route_agent.records.grades import Grade
-from route_agent.routing import FIXED_BY_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,12 +17,12 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import ProviderError
-from route_agent.records.lanes import Usage
+from route_agent.records.lanes import Prompt, Usage
 from route_agent.redaction import redact
 
 if TYPE_CHECKING:
     from route_agent.config import Endpoint
-    from route_agent.records.lanes import ModelReply, Prompt
+    from route_agent.records.lanes import ModelReply
 
 _MESSAGE_LETTERS = 300
 _SUMMARY_LETTERS = 200
@@ -64,6 +64,23 @@ _STATUS_OF_WORD: Mapping[str, int] = {
     "overloaded_error": 529,
 }
 _QUOTA_WORDS = frozenset({"insufficient_quota", "billing_error", "billing_hard_limit_reached"})
+_REFUSING = re.compile(
+    r"unsupported|not (?:be )?(?:supported|permitted|allowed|implemented|recogni[sz]ed)|not support"
+    r"|un(?:known|recogni[sz]ed|expected)|extra (?:inputs|fields)|only support|invalid|use '?max_",
+    re.IGNORECASE,
+)
+# what a request may have and a server may not know: the first that an error names is what it refused
+_PARAMETERS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("effort", re.compile(r"reasoning_effort|\beffort\b")),
+    ("temperature", re.compile(r"\btemperature\b")),
+    ("stream_options", re.compile(r"stream_options|include_usage")),
+    ("output", re.compile(r"response_format|output_config|output_format|json_schema|json_object")),
+    ("cache", re.compile(r"prompt_cache_key|cache_control")),
+    ("limit", re.compile(r"max_tokens|max_completion_tokens")),
+    ("stream", re.compile(r"\bstream(?:ing|ed)?\b")),
+)
+_WISHES = ("effort", "temperature")
+_PARAMETER_STATUSES = (400, 404, 415, 422, 501)
 _CONTEXT_PHRASES = ("context_length_exceeded", "prompt is too long", "context length", "context window")
 
 # how a reply may end early: why it cannot be used, and what a person can do
@@ -77,6 +94,20 @@ _EARLY_STOPS: Mapping[str, tuple[str, str]] = {
     "content_filter": ("was stopped by the provider's content filter", ""),
     "error": ("stopped with an error that the provider does not name", ""),
     "abort": ("was stopped by its server", ""),
+    "pause_turn": ("paused in the middle of its answer, which it was not asked to do", ""),
+    "tool_use": ("called a tool instead of answering, and none was offered", ""),
+}
+
+# the wire formats' and their imitators' words for the end of an answer; every other end is an early one
+_ENDS = frozenset(
+    {"end_turn", "stop", "stop_sequence", "eos", "eos_token", "end", "complete", "completed", "done"}
+)
+_STOPS: Mapping[str, str] = {
+    "length": "max_tokens",
+    "model_length": "context_window",
+    "model_context_window_exceeded": "context_window",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
 }
 
 
@@ -113,6 +144,42 @@ def name_of(value: Any) -> str | None:
 def storable(text: str) -> str:
     """The text with lone surrogates replaced: JSON can carry them, files and the ledger cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def stop_named(reason: Any) -> str:
+    """Our word for how an answer ended: `end`, or why it broke off; empty where nothing is said."""
+    word = one_line(reason, 40) if isinstance(reason, str) else ""
+    return "end" if word.lower() in _ENDS else _STOPS.get(word, word)
+
+
+def refused_parameter(status: int, message: str) -> str:
+    """The part of the request that a provider says it does not know; empty where it names none."""
+    if status not in _PARAMETER_STATUSES or not _REFUSING.search(message):
+        return ""
+    return next((name for name, words in _PARAMETERS if words.search(message)), "")
+
+
+def broken_off(error: ProviderError, prompt: Prompt, text: str) -> ProviderError:
+    """The error of an answer that broke off, with about how much of it had come: that may be billed."""
+    if not text:
+        return error
+    written = estimated_tokens(text)
+    what = f"{error.what}; about {written} output tokens had arrived"
+    partial = Usage(input_total=prompt.estimated_tokens, output_total=written, is_estimate=True)
+    return ProviderError(
+        what,
+        kind=error.kind,
+        retryable=error.retryable,
+        maybe_billed=True,
+        retry_after=error.retry_after,
+        partial=partial,
+        hint=error.hint,
+    )
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a text is, by the rule of `Prompt.estimated_tokens`."""
+    return Prompt("", text).estimated_tokens
 
 
 def scrubbed(endpoint: Endpoint, text: str) -> str:
@@ -152,6 +219,8 @@ def failure(
         message = "a web page"
     if kind == "redirect":
         message = f"pointed to {headers.get('location', 'no address')}; a key is never sent on"
+    refused = kind == "bad_request" or (kind == "not_found" and status == 404) or status == 501
+    parameter = refused_parameter(status, " ".join((message, *told))) if refused and not begun else ""
     label = f" ({told[0]})" if told and told[0] != str(status) else ""
     sentence = f"{endpoint.name} answered {status}{label}" + (f": {message}" if message else "")
     return ProviderError(
@@ -160,7 +229,8 @@ def failure(
         retryable=retryable,
         maybe_billed=begun or kind == "timeout",
         retry_after=_seconds_to_wait(headers) if retryable else None,
-        hint=_hint(kind, endpoint, model),
+        parameter=parameter,
+        hint=_hint(parameter if parameter in _WISHES else kind, endpoint, model),
     )
 
 
@@ -204,6 +274,8 @@ def _hint(kind: str, endpoint: Endpoint, model: str) -> str:
         "request_too_large": "lower max_context_tokens of the lane in the policy",
         "redirect": f"set base_url of provider {endpoint.name} to the final address: route-agent config edit",
         "proxy": "the proxy of HTTPS_PROXY wants credentials",
+        "effort": f"leave out effort of the lane in the policy, or name one that {model} knows",
+        "temperature": "leave out temperature of the lane in the policy",
     }.get(kind, "")
 
 
@@ -217,9 +289,9 @@ def _seconds_to_wait(headers: Mapping[str, str]) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(headers.get("retry-after", ""))
-        except ValueError:
+            wait = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
+        except (ValueError, OverflowError):
             return None
-        wait = (moment.astimezone(UTC) - datetime.now(UTC)).total_seconds()
     return wait if math.isfinite(wait) and wait >= 0 else None
 
 
@@ -230,6 +302,7 @@ def usage_of(
     output_total: Any,
     cache_read: Any = None,
     cache_write: Any = None,
+    cache_write_1h: Any = None,
     reasoning: Any = None,
     provider_cost_usd: Any = None,
 ) -> Usage | None:
@@ -239,17 +312,22 @@ def usage_of(
         text: the reply, which took more than no tokens if there is one.
     """
     totals = (input_total, output_total)
-    parts = tuple(0 if part is None else part for part in (cache_read, cache_write, reasoning))
+    parts = tuple(
+        0 if part is None else part for part in (cache_read, cache_write, reasoning, cache_write_1h)
+    )
     if not all(_is_count(value) for value in (*totals, *parts)):
         return None
     if input_total == 0 or (text and output_total == 0):
         return None
+    if parts[0] + parts[1] > input_total or parts[3] > parts[1] or parts[2] > output_total:
+        return None  # a part is never more than its whole
     return Usage(
         input_total=input_total,
         cache_read=parts[0],
         cache_write=parts[1],
         output_total=output_total,
         reasoning=parts[2],
+        cache_write_1h=parts[3],
         provider_cost_usd=float(provider_cost_usd) if _is_price(provider_cost_usd) else None,
     )
 
@@ -279,5 +357,7 @@ def require_whole(reply: ModelReply, model: str) -> None:
     if early := _EARLY_STOPS.get(reply.stop):
         why, hint = early
         raise ProviderError(f"{model} {why}", kind=reply.stop, hint=hint)
+    if reply.stop not in ("", "end"):
+        raise ProviderError(f'{model} stopped early: "{reply.stop}"', kind="stopped_early")
     if not reply.text.strip():
         raise ProviderError(f"{model} sent an empty reply", kind="empty_reply")

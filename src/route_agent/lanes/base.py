@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
-from route_agent.lanes.answers import require_whole, summary_in
-from route_agent.prompt import write_repair
-from route_agent.records.lanes import Proposal
+from route_agent.lanes.conversation import REPAIR_TURNS, Conversation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from route_agent.lanes.conversation import Ask
     from route_agent.lanes.desk import Desk
-    from route_agent.records.lanes import Call, ModelReply, Prompt, Request
+    from route_agent.records.lanes import Call, ModelReply, Prompt, Proposal, Request
 
-    Ask = Callable[[Prompt], tuple[ModelReply, Call]]
-
-REPAIR_TURNS = 1
+__all__ = ["REPAIR_TURNS", "Answerer", "Lane", "converse"]
 
 
 class Lane(Protocol):
@@ -55,56 +47,19 @@ class Answerer(Lane, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A whole reply, its call, and why its patch has no home; empty where that is not so."""
-
-    text: str
-    call: Call
-    refusal: str
-
-
 def converse(prompt: Prompt, desk: Desk, ask: Ask) -> Proposal:
-    """One attempt of a lane that answers in text: a reply, and once more where its patch has no home.
+    """One attempt of a lane that answers in text, within the desk's terms.
 
-    A repair that the provider does not answer leaves the first reply: what failed then is the patch, which
-    was refused, and not the provider.
+    It may ask to see more of the start tree before it answers, and once more where its patch has no home. A
+    repair that the provider does not answer leaves the first patch: what failed then is the patch, which was
+    refused, and not the provider.
 
     Args:
         ask: makes one request through the desk.
 
     Raises:
-        ProviderError: no first reply.
-        LimitReached: the budget or the deadline does not allow the first call, or not the repair.
+        ProviderError: no patch could be had.
+        LimitReached: the budget, the deadline or a cap of the lane does not allow another call.
+        BadPatch: it asks for the same things again and again, and gives no patch.
     """
-    answers = [_answer(prompt, desk, ask)]
-    while answers[-1].refusal and len(answers) <= REPAIR_TURNS:
-        last = answers[-1]
-        prompt = write_repair(prompt, last.text, last.refusal, marker=secrets.token_hex(6))
-        try:
-            answers.append(_answer(prompt, desk, ask))
-        except LimitReached as stop:
-            which = last.refusal.partition("\n")[0].partition(";")[0]  # the rest is for a model
-            raise LimitReached(
-                f"{stop.what}; the patch so far was refused: {which}", hint=stop.hint
-            ) from stop
-        except ProviderError:
-            break  # the failed call is recorded with its reason
-    return Proposal(
-        calls=tuple(answer.call for answer in answers),
-        reply=answers[-1].text,
-        summary=summary_in(answers[-1].text),
-        repairs=len(answers) - 1,
-    )
-
-
-def _answer(prompt: Prompt, desk: Desk, ask: Ask) -> _Answer:
-    reply, call = ask(prompt)
-    require_whole(reply, call.model_requested)
-    try:
-        desk.fit(reply.text)
-    except BadPatch as refusal:
-        return _Answer(reply.text, call, str(refusal))
-    except HostilePatch:
-        pass  # never repaired: it is refused for good where the proposal is judged
-    return _Answer(reply.text, call, "")
+    return Conversation(prompt, desk, ask).held()

@@ -2,45 +2,157 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from route_agent.config import endpoint, provider_named, usable
+from route_agent import places
+from route_agent.config import endpoint, endpoint_of, provider_named, usable
+from route_agent.policy import COMMAND, RACE
+from route_agent.trust import lane_word
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from route_agent.config import Config
     from route_agent.lanes.base import Answerer, Lane
+    from route_agent.lanes.model import ModelLane
     from route_agent.lanes.recorded import RecordedReplies
     from route_agent.policy import LaneSpec, Policy
 
 
 def build_lanes(
-    policy: Policy, config: Config, replies: RecordedReplies | None
+    policy: Policy,
+    config: Config,
+    replies: RecordedReplies | None,
+    *,
+    allowed: frozenset[str] = frozenset(),
+    project: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> tuple[dict[str, Lane], dict[str, str], dict[str, LaneSpec]]:
     """The lanes by name; why the others cannot be called, by name; and the entry that each lane stands for.
 
-    Of a lane's alternatives the first is taken whose key is set. With recorded replies every lane that would
-    call a model plays them instead.
+    Of a lane's alternatives the first is taken that can be called here. With recorded replies every lane that
+    would call a model plays them instead.
+
+    Args:
+        allowed: what the user has allowed of what the policy asks for, by `trust.asked` names.
+        project: the checkout's top folder, whose own programs are never taken for an agent.
     """
+    means = Means(policy, config, allowed, project, environment)
     lanes: dict[str, Lane] = {}
     unusable: dict[str, str] = {}
     specs: dict[str, LaneSpec] = {}
     for name, alternatives in policy.models.items():
-        specs[name] = next((spec for spec in alternatives if usable(spec, config)), alternatives[0])
-        if specs[name].is_fixer:
-            from route_agent.lanes.fixer import FixerLane
-
-            lanes[name] = FixerLane(name, specs[name])
-        elif replies:
+        why = {spec: means.why_not(name, spec) for spec in alternatives}
+        specs[name] = next((spec for spec in alternatives if not why[spec]), alternatives[0])
+        if replies and not specs[name].is_fixer:
             from route_agent.lanes.recorded import RecordedLane
 
             lanes[name] = RecordedLane(name, replies)
-        elif usable(specs[name], config):
-            from route_agent.lanes.model import ModelLane
-
-            lanes[name] = ModelLane(name, specs[name], endpoint(specs[name], config))
+        elif why[specs[name]]:
+            unusable[name] = _in_words(alternatives, config, why)
         else:
-            unusable[name] = _keys_missing(alternatives, config)
+            lanes[name] = means.lane(name, specs[name])
     return lanes, unusable, specs
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What decides whether a lane's entry can be called here."""
+
+    policy: Policy
+    config: Config
+    allowed: frozenset[str]
+    project: Path | None
+    environment: Mapping[str, str]
+
+    def why_not(self, name: str, spec: LaneSpec) -> str:
+        """Why an entry cannot be called; empty where it can."""
+        if spec.provider == COMMAND:
+            return self._no_agent(name, spec)
+        if spec.provider == RACE:
+            racers = {it: self._first(it) for it in spec.race}
+            lacking = [f"{it}: {why}" for it, (_, why) in racers.items() if why]
+            return f"it cannot race without {'; '.join(lacking)}" if lacking else ""
+        return "" if usable(spec, self.config, self.environment) else "no key"
+
+    def _first(self, name: str) -> tuple[LaneSpec, str]:
+        """The first usable entry of a lane, or the first one and why it is not usable."""
+        entries = self.policy.models[name]
+        why = {spec: self.why_not(name, spec) for spec in entries}
+        chosen = next((spec for spec in entries if not why[spec]), entries[0])
+        return chosen, _in_words(entries, self.config, why) if why[chosen] else ""
+
+    def _no_agent(self, name: str, spec: LaneSpec) -> str:
+        from route_agent.lanes.agents import takes_the_task
+        from route_agent.lanes.command import agent_of, describe
+
+        agent = agent_of(spec)
+        if not spec.preset and not takes_the_task(spec.run[0]):
+            return "its `run` says nowhere where the task goes: {prompt} or {prompt_file}"
+        if lane_word(name) not in self.allowed:
+            return (
+                f"{describe(spec)} is not allowed to run as an agent here (route-agent trust, or `commands`"
+                f" in {places.config_file()})"
+            )
+        if not agent_program(agent.program, self.environment, self.project):
+            return f"{agent.program} is not on the PATH"
+        missing = [it for it in spec.env if not self.environment.get(it, "").strip()]
+        return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set" if missing else ""
+
+    def lane(self, name: str, spec: LaneSpec) -> Lane:
+        """The lane of an entry that can be called."""
+        if spec.is_fixer:
+            from route_agent.lanes.fixer import FixerLane
+
+            return FixerLane(name, spec, self.policy.checks)
+        if spec.provider == COMMAND:
+            from route_agent.lanes.command import CommandLane, agent_of
+
+            program = agent_program(agent_of(spec).program, self.environment, self.project)
+            return CommandLane(name, spec, program, self.environment)
+        if spec.provider == RACE:
+            from route_agent.lanes.race import RaceLane
+
+            first, second = ((it, self._first(it)[0]) for it in spec.race)
+            # an agent works in the one scratch that there is
+            at_once = all(entry.has_model for _, entry in (first, second))
+            return RaceLane(name, (self.lane(*first), self.lane(*second)), at_once=at_once)
+        return _model_lane(name, spec, self.config, self.environment)
+
+
+def agent_program(program: str, environment: Mapping[str, str], project: Path | None) -> str:
+    """An agent's file on this machine, or nothing.
+
+    It gets the user's key, so it is never one that the checkout or its folders of dependencies bring.
+    """
+    folders = [Path(it) for it in environment.get("PATH", os.defpath).split(os.pathsep) if it]
+    fine = [
+        it
+        for it in folders
+        if it.is_absolute() and not (project and it.resolve().is_relative_to(project.resolve()))
+    ]
+    if os.sep in program and not Path(program).is_absolute():
+        return ""
+    return shutil.which(program, path=os.pathsep.join(map(str, fine))) or ""
+
+
+def _in_words(entries: tuple[LaneSpec, ...], config: Config, why: Mapping[LaneSpec, str]) -> str:
+    modelled = tuple(spec for spec in entries if spec.has_model)
+    told = [_keys_missing(modelled, config)] if modelled else []
+    return "; ".join(dict.fromkeys([*told, *(why[spec] for spec in entries if not spec.has_model)]))
+
+
+def _model_lane(
+    name: str, spec: LaneSpec, config: Config, environment: Mapping[str, str] = os.environ
+) -> ModelLane:
+    from route_agent.lanes.model import ModelLane
+
+    fallbacks = [(endpoint_of(it.provider, config, environment), it.model) for it in spec.fallbacks]
+    return ModelLane(name, spec, endpoint(spec, config, environment), fallbacks=fallbacks)
 
 
 def _keys_missing(entries: tuple[LaneSpec, ...], config: Config) -> str:
@@ -64,10 +176,8 @@ def build_reviewers(
 
         opinions = replies.model_copy(update={"replies": replies.of(name, "opinion")})
         return ((RecordedLane(name, opinions),), "") if opinions.replies else ((), "no opinion is recorded")
-    from route_agent.lanes.model import ModelLane
-
     callable_here = [spec for spec in entries if usable(spec, config)]
-    lanes = tuple(ModelLane(name, spec, endpoint(spec, config)) for spec in callable_here)
+    lanes = tuple(_model_lane(name, spec, config) for spec in callable_here)
     return lanes, "" if lanes else _keys_missing(entries, config)
 
 
@@ -85,8 +195,6 @@ def build_writers(
         if not replies.of(name):
             return (), f"no reply is recorded for lane {name}"
         return ((RecordedLane(name, replies), entries[0]),), ""
-    from route_agent.lanes.model import ModelLane
-
     callable_here = [spec for spec in entries if usable(spec, config)]
-    lanes = tuple((ModelLane(name, spec, endpoint(spec, config)), spec) for spec in callable_here)
+    lanes = tuple((_model_lane(name, spec, config), spec) for spec in callable_here)
     return lanes, "" if lanes else _keys_missing(entries, config)

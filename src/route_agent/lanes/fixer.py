@@ -6,24 +6,30 @@ import shlex
 from typing import TYPE_CHECKING
 
 from route_agent.errors import LimitReached, ProviderError
+from route_agent.fixing import commands_for
 from route_agent.policy import FIXER
 from route_agent.records.lanes import Proposal
 
 if TYPE_CHECKING:
     from route_agent.lanes.desk import Desk, Workspace
-    from route_agent.policy import Argv, LaneSpec
+    from route_agent.policy import Argv, CheckSpec, LaneSpec
     from route_agent.records.lanes import Request
 
 
 class FixerLane:
-    """Runs a lane's commands in a scratch, one after the other; what they leave behind is the proposal."""
+    """Runs a lane's commands in a scratch, one after the other; what they leave behind is the proposal.
+
+    Args:
+        checks: the project's, by which the commands are chosen that answer the red ones among them.
+    """
 
     provider = FIXER
     model = ""
 
-    def __init__(self, name: str, spec: LaneSpec) -> None:
+    def __init__(self, name: str, spec: LaneSpec, checks: tuple[CheckSpec, ...] = ()) -> None:
         self.name = name
         self._spec = spec
+        self._checks = checks
 
     def propose(self, request: Request, desk: Desk) -> Proposal:
         """Run every command and return the tree.
@@ -34,10 +40,16 @@ class FixerLane:
             ProviderError: a command cannot start, or did not end by itself.
             LimitReached: the run's deadline has passed.
         """
+        chosen = self._answering(request)
         with desk.workspace(request.start) as place:
-            for argv in self._spec.run:
+            for argv in chosen:
                 self._run(argv, place, desk)
-            return Proposal(tree=place.tree(), summary=f"ran: {'; '.join(map(shlex.join, self._spec.run))}")
+            return Proposal(tree=place.tree(), summary=f"ran: {'; '.join(map(shlex.join, chosen))}")
+
+    def _answering(self, request: Request) -> tuple[Argv, ...]:
+        """The commands for what is red. Whoever asked for this lane where nothing is red gets them all."""
+        red = {*request.failing_checks} & {check.name for check in self._checks}
+        return commands_for(self._spec.run, self._checks, red, request.task_class) or self._spec.run
 
     def _run(self, argv: Argv, place: Workspace, desk: Desk) -> None:
         if desk.seconds_left <= 0:

@@ -32,6 +32,7 @@ Client = TypeVar("Client")
 
 MAX_REPLY_BYTES = 8 * 1024 * 1024
 _CONNECT_S = 10.0
+_ENDING_BYTES = 4096
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # of the SDK's own headers only these leave; key, version and the user's headers are set here. The SDKs keep
@@ -72,6 +73,7 @@ class Line:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._max_bytes = max_bytes
+        self._left = max_bytes
         self._headers = _own_headers(endpoint)
         self._timer = threading.Timer(timeout_s, self._hang_up)
         self._timer.daemon = True
@@ -80,6 +82,7 @@ class Line:
         self._connected = False
         self._expired = False
         self._refusal: ProviderError | None = None
+        self.ending = b""  # the last bytes of the body so far, at most so many as are looked at
         self.timeout = httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s))
         self.client = httpx2.Client(
             timeout=self.timeout,
@@ -161,7 +164,14 @@ class Line:
                 hint="is there a login page in between, or is base_url wrong? route-agent config show",
             )
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Bounded(response.stream, self._max_bytes, self._too_large)
+            response.stream = _Bounded(response.stream, self._received)
+            self._left = self._max_bytes
+
+    def _received(self, chunk: bytes) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            self._too_large()
+        self.ending = (self.ending + chunk[-_ENDING_BYTES:])[-_ENDING_BYTES:]
 
     def _too_large(self) -> None:
         self._refuse(
@@ -227,19 +237,15 @@ def opened(
 
 
 class _Bounded(httpx2.SyncByteStream):
-    """A body that may not grow beyond so many bytes."""
+    """A body whose every part is shown to somebody, who may refuse it, before it is passed on."""
 
-    def __init__(self, body: httpx2.SyncByteStream, most: int, refuse: Callable[[], None]) -> None:
+    def __init__(self, body: httpx2.SyncByteStream, received: Callable[[bytes], None]) -> None:
         self._body = body
-        self._most = most
-        self._refuse = refuse
+        self._received = received
 
     def __iter__(self) -> Iterator[bytes]:
-        received = 0
         for chunk in self._body:
-            received += len(chunk)
-            if received > self._most:
-                self._refuse()
+            self._received(chunk)
             yield chunk
 
     def close(self) -> None:

@@ -130,7 +130,7 @@ class RecordedLane:
             prompt=prompt,
             max_output_tokens=0,
             timeout_s=recorded.seconds,
-            send=lambda seconds: _play(recorded, text, seconds),
+            send=lambda _, seconds: _play(recorded, text, seconds),
         )
 
 

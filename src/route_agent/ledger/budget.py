@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent.errors import LimitReached
-from route_agent.ledger.store import now
+from route_agent.ledger import allowances
+from route_agent.ledger.allowances import Allowance, Payer
+from route_agent.ledger.database import now, storable
 from route_agent.policy import RECORDED
-from route_agent.records.lanes import Call, CallState
+from route_agent.records.lanes import Call, CallState, Purpose
 
 if TYPE_CHECKING:
-    from route_agent.ledger.store import Ledger
-    from route_agent.pricing import Prices
+    from route_agent.config import Budgets
+    from route_agent.ledger.store import Held, Ledger
+    from route_agent.policy import Policy
+    from route_agent.pricing import Priced, Prices
     from route_agent.records.lanes import ModelReply, Prompt
 
 MICRO = 1_000_000
+_SAFETY = 1.25  # above what a lane's prompts were counted for so far
+
+HOW_TO_PRICE = (
+    "say it under `rates` in the configuration (route-agent config edit), mark the provider `free: true`,"
+    " or set limits.unpriced: reserve in the policy"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Money set aside for one call."""
+    """Money set aside for one call. Under `request_key`, if any, its reply may answer again."""
 
     call_id: int
     lane: str
     provider: str
     model: str
     micro_usd: int
+    purpose: Purpose = Purpose.PATCH
+    fallback_for: str = ""
+    estimated_tokens: int = 0
+    request_key: str = ""
 
 
 class Purse:
@@ -38,18 +53,59 @@ class Purse:
         prices: what calls cost.
         max_usd: the run's limit in dollars.
         per_day_usd: the limit for all runs since midnight UTC, in dollars.
+        payer: for whom it is paid.
+        allowed: every limit, where there are more than those two.
+        refuse_unpriced: whether a model whose price is not known is not called at all; else it is called
+            against what a dear one would cost.
+        hour_lanes: the lanes that write to a cache which is kept for an hour; None where any may.
     """
 
     def __init__(
-        self, ledger: Ledger, run_id: str, prices: Prices, *, max_usd: float, per_day_usd: float
+        self,
+        ledger: Ledger,
+        run_id: str,
+        prices: Prices,
+        *,
+        max_usd: float,
+        per_day_usd: float,
+        payer: Payer | None = None,
+        allowed: tuple[Allowance, ...] = (),
+        refuse_unpriced: bool = False,
+        hour_lanes: frozenset[str] | None = None,
     ) -> None:
         self._ledger = ledger
         self._run_id = run_id
         self._prices = prices
-        self.max_usd = max_usd
-        self.per_day_usd = per_day_usd
+        self._payer = payer or Payer()
+        self._allowed = allowed or (allowances.of_run(run_id, max_usd), allowances.of_day(per_day_usd))
+        self._refuse_unpriced = refuse_unpriced
+        self._hour_lanes = hour_lanes
         self.calls: list[Call] = []  # only ever grows at its end, from whichever thread
         self._under_way: dict[int, Reservation] = {}
+
+    @classmethod
+    def of(
+        cls, ledger: Ledger, run_id: str, prices: Prices, *, policy: Policy, budgets: Budgets, payer: Payer
+    ) -> Purse:
+        """The purse of a run under a policy; what the user's configuration caps, no policy widens."""
+        limits = policy.limits
+        payer = Payer(storable(payer.repository), storable(payer.author))
+        hour = (name for name, specs in policy.models.items() if any(it.cache_ttl == "1h" for it in specs))
+        return cls(
+            ledger,
+            run_id,
+            prices,
+            max_usd=limits.max_usd,
+            per_day_usd=limits.per_day_usd,
+            payer=payer,
+            allowed=(
+                allowances.of_run(run_id, limits.max_usd),
+                *allowances.of_policy(limits, budgets, payer),
+                allowances.of_day(limits.per_day_usd, budgets),
+            ),
+            refuse_unpriced=limits.unpriced == "refuse",
+            hour_lanes=frozenset(hour),
+        )
 
     def made(self, since: int, lane: str) -> tuple[Call, ...]:
         """The calls of one lane from the given number of calls on; other lanes may ask at the same time."""
@@ -61,8 +117,7 @@ class Purse:
         What they have set aside at this moment is part of what is kept.
         """
         aside = sum(it.micro_usd for it in list(self._under_way.values()) if it.lane != lane)
-        left = min(limit - self._ledger.spent(where, values) for where, values, limit in self._limits())
-        return micro_usd + max(0, kept - aside) <= left
+        return micro_usd + max(0, kept - aside) <= self.left(lane)
 
     def abandon(self, lane: str, why: str) -> None:
         """Give up a lane's calls that are under way: nobody waits for them; they stay charged as reserved."""
@@ -70,95 +125,173 @@ class Purse:
             if reservation.lane == lane:
                 self.fail(reservation, CallState.LOST, why, 0.0)
 
-    def _limits(self) -> tuple[tuple[str, dict[str, str], int], ...]:
-        return (
-            ("run_id = :run", {"run": self._run_id}, round(self.max_usd * MICRO)),
-            ("replayed = 0 AND at >= :day", {"day": now()[:10]}, round(self.per_day_usd * MICRO)),
-        )
+    def left(self, lane: str) -> int:
+        """Micro-dollars that the tightest limit leaves to a lane's calls; never below 0."""
+        held = (limit - self._ledger.spent(where, values) for where, values, limit in self._held(lane))
+        return max(0, min(held))
 
     def spent_today(self) -> float:
         """Dollars spent or set aside since midnight UTC, over all repositories."""
-        condition, parameters, _ = self._limits()[1]
+        condition, parameters, _ = self._holding(allowances.of_day(0))
         return self._ledger.spent(condition, parameters) / MICRO
 
+    def _held(self, lane: str) -> tuple[Held, ...]:
+        return tuple(self._holding(it) for it in self._allowing(lane))
+
+    def _allowing(self, lane: str) -> list[Allowance]:
+        return [it for it in self._allowed if it.lane in ("", lane)]
+
+    def _holding(self, allowance: Allowance) -> Held:
+        return allowance.condition, {"day": now()[:10], **allowance.parameters}, allowance.micro_usd
+
+    def worst(self, lane: str, provider: str, model: str, prompt: Prompt, max_output_tokens: int) -> int:
+        """The most that a lane's request could cost, in micro-dollars.
+
+        A prompt that its provider has counted for more than usual so far is taken for more here as well.
+        """
+        counted = prompt.estimated_tokens * self._ledger.calibration(lane, model) * _SAFETY
+        hour = self._hour_lanes is None or lane in self._hour_lanes
+        return self._prices.worst(
+            provider, model, prompt, max_output_tokens, hour=hour, tokens=math.ceil(counted)
+        )
+
+    def expected(self, provider: str, model: str, tokens: int, output_tokens: int) -> int:
+        """Micro-dollars that a request of this size usually costs at most; 0 where its price is not known."""
+        return self._prices.expected(provider, model, tokens, output_tokens) or 0
+
     def reserve(
-        self, lane: str, provider: str, model: str, prompt: Prompt, max_output_tokens: int
+        self,
+        lane: str,
+        provider: str,
+        model: str,
+        prompt: Prompt,
+        max_output_tokens: int,
+        *,
+        purpose: Purpose = Purpose.PATCH,
+        fallback_for: str = "",
+        request_key: str = "",
     ) -> Reservation:
         """Set aside the most that a request could cost.
+
+        Args:
+            request_key: what `ledger.reuse.request_key` makes of the request, where its reply may answer
+                the same request again.
+
+        Raises:
+            LimitReached: it does not fit, or its price is not known; nothing was set aside.
+        """
+        if self._refuse_unpriced and not self._prices.known(provider, model):
+            raise unpriced(provider, model)
+        asked = Reservation(
+            0,
+            lane,
+            provider,
+            model,
+            self.worst(lane, provider, model, prompt, max_output_tokens),
+            purpose,
+            fallback_for,
+            prompt.estimated_tokens,
+            request_key,
+        )
+        return self._set_aside(asked)
+
+    def hold(self, lane: str, provider: str, model: str, micro_usd: int) -> Reservation:
+        """Set an amount aside for work whose requests are not ours to see, such as an agent program's.
 
         Raises:
             LimitReached: it does not fit; nothing was set aside.
         """
-        worst = self._prices.worst(provider, model, prompt, max_output_tokens)
-        limits = self._limits()
-        row = {
-            "run_id": self._run_id,
-            "at": now(),
-            "lane": lane,
-            "provider": provider,
-            "model_requested": model,
-            "state": CallState.RESERVED.value,
-            "replayed": int(provider == RECORDED),
-            "reserved_micro_usd": worst,
-        }
-        call_id, broken = self._ledger.reserve(row, limits)
+        return self._set_aside(Reservation(0, lane, provider, model, micro_usd))
+
+    def _set_aside(self, asked: Reservation) -> Reservation:
+        allowing = self._allowing(asked.lane)
+        row = {**self._row(asked), "state": CallState.RESERVED.value, "reserved_micro_usd": asked.micro_usd}
+        call_id, broken = self._ledger.reserve(row, [self._holding(it) for it in allowing])
         if not call_id:
-            raise self._refusal(worst, *limits[broken], daily=broken == 1)
-        reservation = Reservation(call_id, lane, provider, model, worst)
+            raise self._refusal(asked.micro_usd, allowing[broken])
+        reservation = replace(asked, call_id=call_id)
         self._under_way[call_id] = reservation
         return reservation
 
-    def _refusal(
-        self, worst: int, condition: str, parameters: dict[str, str], limit: int, *, daily: bool
-    ) -> LimitReached:
+    def _row(self, asked: Reservation) -> dict[str, str | int]:
+        return {
+            "run_id": self._run_id,
+            "at": now(),
+            "lane": asked.lane,
+            "provider": asked.provider,
+            "model_requested": asked.model,
+            "replayed": int(asked.provider == RECORDED),
+            "repository": self._payer.repository,
+            "author": self._payer.author,
+            "purpose": asked.purpose.value,
+            "fallback_for": asked.fallback_for,
+            "estimated_tokens": asked.estimated_tokens,
+        }
+
+    def _refusal(self, worst: int, broken: Allowance) -> LimitReached:
+        condition, parameters, limit = self._holding(broken)
         left = max(0, limit - self._ledger.spent(condition, parameters)) / MICRO
-        name = "limit of the day" if daily else "limit"
-        raised = (
-            "raise limits.per_day_usd in the policy"
-            if daily
-            else f"raise it: --max-usd {limit / MICRO * 2:g}"
-        )
-        whole = limit / MICRO
+        whole = f"${broken.usd:.2f} {broken.name}"
         return LimitReached(
-            f"next call could cost ${worst / MICRO:.2f}, ${left:.2f} of the ${whole:.2f} {name} is left",
-            hint=raised,
+            f"next call could cost ${worst / MICRO:.2f}, ${left:.2f} of the {whole} is left",
+            hint=broken.raised,
         )
 
-    def settle(self, reservation: Reservation, reply: ModelReply, seconds: float) -> Call:
-        """Write the answer down, with what it cost."""
-        cost = self._prices.cost(reservation.provider, reservation.model, reply.usage)
-        call = self._told(reservation, CallState.DONE, cost, seconds, reply=reply)
-        self._ledger.settle(
-            reservation.call_id,
-            state=CallState.DONE,
-            seconds=seconds,
-            cost_micro_usd=cost,
-            model_served=reply.model_served,
-            usage=reply.usage,
-            reply=reply.text,
+    def again(
+        self, lane: str, provider: str, model: str, prompt: Prompt, request_key: str, *, purpose: Purpose
+    ) -> tuple[ModelReply, Call] | None:
+        """A stored reply to the very same request, for nothing; None where there is none."""
+        reply = self._ledger.stored_reply(request_key)
+        if reply is None:
+            return None
+        asked = Reservation(0, lane, provider, model, 0, purpose, "", prompt.estimated_tokens)
+        done = {"state": CallState.DONE.value, "reserved_micro_usd": 0, "cost_micro_usd": 0, "reused": 1}
+        call_id = self._ledger.add_call({**self._row(asked), **done, "price_basis": "reused"})
+        call = replace(
+            self._told(replace(asked, call_id=call_id), CallState.DONE, 0.0, reply),
+            cost_micro_usd=0,
+            price_basis="reused",
+            saved_micro_usd=0,
+            reused=True,
         )
+        self._ledger.settle(call, reply)
+        self.calls.append(call)
+        return reply, call
+
+    def settle(self, reservation: Reservation, reply: ModelReply, seconds: float) -> Call:
+        """Write the answer down, with what it cost: all of it, also where that is more than was set aside."""
+        call = self._told(reservation, CallState.DONE, seconds, reply)
+        priced = self._priced(call)
+        call = replace(
+            call,
+            cost_micro_usd=priced.micro_usd,
+            price_basis=priced.basis,
+            saved_micro_usd=priced.saved_micro_usd,
+        )
+        self._keep(call)
+        self._ledger.settle(call, reply, request_key=reservation.request_key)
         return call
+
+    def _priced(self, call: Call) -> Priced:
+        """The price of the model that answered, where that is another one whose price is known."""
+        asked = self._prices.price(call.provider, call.model_requested, call.usage)
+        if not call.other_model_answered or not call.model_served or asked.basis in ("provider", "rates"):
+            return asked
+        served = self._prices.price(call.provider, call.model_served, call.usage)
+        return asked if served.micro_usd is None else served
 
     def fail(self, reservation: Reservation, state: CallState, error: str, seconds: float) -> Call:
         """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved."""
-        cost = 0 if state is CallState.FAILED else None
-        call = self._told(reservation, state, cost, seconds, error=error)
-        self._ledger.settle(
-            reservation.call_id, state=state, seconds=seconds, cost_micro_usd=cost, error=error
-        )
+        call = self._told(reservation, state, seconds)
+        call = replace(call, cost_micro_usd=0 if state is CallState.FAILED else None, error=error)
+        self._keep(call)
+        self._ledger.settle(call)
         return call
 
     def _told(
-        self,
-        reservation: Reservation,
-        state: CallState,
-        cost: int | None,
-        seconds: float,
-        *,
-        reply: ModelReply | None = None,
-        error: str = "",
+        self, reservation: Reservation, state: CallState, seconds: float, reply: ModelReply | None = None
     ) -> Call:
-        call = Call(
+        return Call(
             id=reservation.call_id,
             lane=reservation.lane,
             provider=reservation.provider,
@@ -166,11 +299,22 @@ class Purse:
             model_served=reply.model_served if reply else None,
             state=state,
             usage=reply.usage if reply else None,
-            cost_micro_usd=cost,
+            cost_micro_usd=None,
             reserved_micro_usd=reservation.micro_usd,
             seconds=seconds,
-            error=error,
+            purpose=reservation.purpose,
+            fallback_for=reservation.fallback_for,
+            estimated_tokens=reservation.estimated_tokens,
         )
-        if self._under_way.pop(reservation.call_id, None):  # else it was abandoned, and is counted as that
+
+    def _keep(self, call: Call) -> None:
+        if self._under_way.pop(call.id, None):  # else it was abandoned, and is counted as that
             self.calls.append(call)
-        return call
+
+
+def unpriced(provider: str, model: str) -> LimitReached:
+    """Why a model of unknown price is not called: no limit could be kept."""
+    return LimitReached(
+        f"the price of {model} at {provider} is not known, so no budget could be kept",
+        hint=HOW_TO_PRICE,
+    )

@@ -43,6 +43,35 @@ CREATE TABLE review (
 ) STRICT;
 CREATE INDEX review_by_model ON review (model);
 """,
+    """
+ALTER TABLE call ADD COLUMN repository TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN author TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN purpose TEXT NOT NULL DEFAULT 'patch';
+ALTER TABLE call ADD COLUMN fallback_for TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN cache_write_1h INTEGER;
+ALTER TABLE call ADD COLUMN is_estimate INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call ADD COLUMN price_basis TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN saved_micro_usd INTEGER;
+ALTER TABLE call ADD COLUMN estimated_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call ADD COLUMN request_key TEXT NOT NULL DEFAULT '';
+UPDATE call SET repository = COALESCE((SELECT repository FROM run WHERE run.id = run_id), '');
+ALTER TABLE attempt ADD COLUMN same_model INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN reused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN repairs INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN iterations INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempt ADD COLUMN tokens INTEGER;
+CREATE TABLE quote (
+    run_id TEXT PRIMARY KEY REFERENCES run (id), at TEXT NOT NULL, expected INTEGER, low INTEGER,
+    high INTEGER, worst INTEGER, escalation REAL, runs INTEGER NOT NULL, actual INTEGER
+) STRICT;
+DROP INDEX call_by_time;
+CREATE INDEX call_by_day ON call (at, repository, author, lane, cost_micro_usd, reserved_micro_usd)
+    WHERE replayed = 0;
+CREATE INDEX call_by_request ON call (request_key) WHERE request_key <> '';
+CREATE INDEX call_by_model ON call (lane, model_requested) WHERE estimated_tokens > 0;
+CREATE INDEX run_by_lane ON run (first_lane, started_at);
+""",
 )
 
 SCHEMA_VERSION = len(SCHEMAS)

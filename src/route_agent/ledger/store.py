@@ -7,136 +7,46 @@ moment it arrives, so that nothing that was paid for is lost when a later step d
 from __future__ import annotations
 
 import json
-import sqlite3
-import threading
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from route_agent.confidence import Usual
 from route_agent.errors import LedgerError, UsageError
-from route_agent.ledger.schema import SCHEMA_VERSION, SCHEMAS
-from route_agent.ledger.statistics import LaneStatistics, statistics_of
-from route_agent.records.lanes import CallState
-from route_agent.records.reviews import Opinion, Track
+from route_agent.ledger.database import now, storable
+from route_agent.ledger.history import History, has_work
+from route_agent.records.lanes import CallState, ModelReply, Usage
 from route_agent.records.runs import Cost
-from route_agent.redaction import redact, redact_all
+from route_agent.redaction import redact_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from route_agent.records.checks import CheckResult
-    from route_agent.records.lanes import Usage
+    from route_agent.records.lanes import Call
     from route_agent.records.reviews import Review
-    from route_agent.records.runs import Attempt, Run
+    from route_agent.records.runs import Attempt, Quote, Run
 
-_RECENT = 200  # attempts of a lane that tell what is usual: models and prices change
-_SMALLEST = 512  # one page of the smallest kind
-_UNCHANGED = "nothing was changed in it; check the disk, or move the file away to begin a new one"
+    Held = tuple[str, Mapping[str, Any], int]
+
+__all__ = ["Ledger", "now"]
 
 
-class Ledger:
-    """An open ledger. Any thread may use it; they take turns."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the ledger, or make it.
-
-        Raises:
-            LedgerError: it cannot be opened, is damaged, or was written by a newer version.
-        """
-        self.path = path
-        self._turn = threading.RLock()
-        with self._plainly():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            version = self._refuse_what_is_not_ours()
-            path.chmod(0o600)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            if version < SCHEMA_VERSION:
-                self._migrate()
-
-    def _refuse_what_is_not_ours(self) -> int:
-        """Look before anything is written, be it a header; returns the schema's version, 0 where none is."""
-        # SQLite takes a file of a few bytes for an empty one, and would begin anew in it
-        if 0 < self.path.stat().st_size < _SMALLEST:
-            raise LedgerError(f"the ledger {self.path} is damaged: too small", hint=_UNCHANGED)
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            raise LedgerError(
-                f"{self.path} was written by a newer route-agent (schema {version})",
-                hint="update route-agent",
-            )
-        if not version and self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise LedgerError(f"{self.path} is another program's database", hint=_UNCHANGED)
-        return version
-
-    def _migrate(self) -> None:
-        with self._transaction():
-            # another process may have been quicker
-            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            for schema in SCHEMAS[version:]:
-                for statement in schema.split(";"):
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
-
-    def close(self) -> None:
-        """Close the file. A finished run is safe without it."""
-        with self._turn:
-            self._db.close()
-
-    @contextmanager
-    def _plainly(self) -> Iterator[None]:
-        try:
-            with self._turn:
-                yield
-        except sqlite3.DatabaseError as error:
-            raise LedgerError(
-                f"the ledger {self.path} cannot be used: {error}",
-                hint=_UNCHANGED,
-            ) from error
-        except OSError as error:
-            raise LedgerError(
-                f"the ledger {self.path} cannot be used: {error.strerror}",
-                hint="set XDG_STATE_HOME to a writable folder",
-            ) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """One write at a time, across processes: what is read inside stays true until the end."""
-        with self._plainly():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                if self._db.in_transaction:  # on a full disk SQLite has rolled back itself
-                    self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _write(self, statement: str, values: dict[str, Any]) -> int:
-        with self._plainly():
-            return self._db.execute(statement, values).lastrowid or 0
+class Ledger(History):
+    """An open ledger, for writing down what happens."""
 
     def begin(self, run: Run, *, forced_lane: bool) -> None:
         """Write down that a run has begun."""
-        self._write(
-            "INSERT INTO run (id, started_at, repository, brief, base, start, replayed, policy, policy_hash,"
-            " forced_lane) VALUES"
-            " (:id, :at, :repository, :brief, :base, :start, :replayed, :policy, :hash, :forced)",
+        self._insert(
+            "run",
             {
                 "id": run.id,
-                "at": run.started_at,
-                "repository": _text(run.repository),
-                "brief": _text(run.brief),
+                "started_at": run.started_at,
+                "repository": storable(run.repository),
+                "brief": storable(run.brief),
                 "base": run.base,
                 "start": run.start,
                 "replayed": int(run.replayed),
-                "policy": _text(run.decision.policy_name) if run.decision else "",
-                "hash": run.decision.policy_hash if run.decision else "",
-                "forced": int(forced_lane),
+                "policy": storable(run.decision.policy_name) if run.decision else "",
+                "policy_hash": run.decision.policy_hash if run.decision else "",
+                "forced_lane": int(forced_lane),
             },
         )
 
@@ -163,32 +73,33 @@ class Ledger:
                 "report": json.dumps(redact_all(json.loads(report))),
             },
         )
+        if has_work(run.verdict) and not run.replayed and not run.cost.unknown_calls:
+            self._write(
+                "UPDATE quote SET actual = :cost WHERE run_id = :id",
+                {"id": run.id, "cost": run.cost.known_micro_usd},
+            )
+
+    def quote(self, run_id: str, quote: Quote) -> None:
+        """Write down what was told before a run began; what it came to is filled in when it ends."""
+        self._insert(
+            "quote",
+            {
+                "run_id": run_id,
+                "at": now(),
+                "expected": quote.expected,
+                "low": quote.low,
+                "high": quote.high,
+                "worst": quote.worst,
+                "escalation": quote.escalation,
+                "runs": quote.runs,
+            },
+        )
 
     def add_attempt(self, run_id: str, number: int, attempt: Attempt) -> None:
         """Write down one attempt with its checks."""
-        change = attempt.change
         with self._transaction():
-            self._db.execute(
-                "INSERT INTO attempt VALUES (:run, :number, :at, :lane, :provider, :model, :failure, :grade,"
-                " :seconds, :cost, :unknown, :other, :files, :added, :deleted, :reason)",
-                {
-                    "run": run_id,
-                    "number": number,
-                    "at": now(),
-                    "lane": attempt.lane,
-                    "provider": attempt.provider,
-                    "model": attempt.model,
-                    "failure": attempt.failure.value if attempt.failure else None,
-                    "grade": attempt.grade.value,
-                    "seconds": attempt.seconds,
-                    "cost": attempt.cost.known_micro_usd,
-                    "unknown": attempt.cost.unknown_calls,
-                    "other": int(any(call.other_model_answered for call in attempt.calls)),
-                    "files": len(change.files) if change else 0,
-                    "added": change.added if change else 0,
-                    "deleted": change.deleted if change else 0,
-                    "reason": _text(attempt.reason),
-                },
+            self._insert(
+                "attempt", {"run_id": run_id, "number": number, "at": now(), **_attempt_row(attempt)}
             )
             self._add_checks(run_id, number, attempt.evidence.checks.results if attempt.evidence else ())
             self._add_reviews(run_id, number, attempt.reviews)
@@ -202,40 +113,17 @@ class Ledger:
         self._db.executemany(
             "INSERT INTO check_result VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (run_id, number, it.name, it.kind.value, it.outcome.value, _text(it.reason), it.seconds)
+                (run_id, number, it.name, it.kind.value, it.outcome.value, storable(it.reason), it.seconds)
                 for it in results
             ],
         )
 
     def _add_reviews(self, run_id: str, number: int, reviews: tuple[Review, ...]) -> None:
-        rows = [
-            {
-                "run": run_id,
-                "attempt": number,
-                "at": now(),
-                "lane": it.lane,
-                "model": it.model,
-                "canary": int(it.is_canary),
-                "opinion": it.opinion.value,
-                "answered": int(it.answered),
-                "other": int(any(call.other_model_answered for call in it.calls)),
-                "cited": len(it.cited),
-                "reasons": _text("\n".join(it.reasons)),
-                "seconds": it.seconds,
-                "cost": Cost.of(it.calls).known_micro_usd,
-                "unknown": Cost.of(it.calls).unknown_calls,
-            }
-            for it in reviews
-        ]
-        self._db.executemany(
-            "INSERT INTO review VALUES (:run, :attempt, :at, :lane, :model, :canary, :opinion, :answered,"
-            " :other, :cited, :reasons, :seconds, :cost, :unknown)",
-            rows,
-        )
+        for review in reviews:
+            row = {"run_id": run_id, "attempt": number, "at": now(), **_review_row(review)}
+            self._insert("review", row)
 
-    def reserve(
-        self, values: dict[str, Any], limits: tuple[tuple[str, dict[str, Any], int], ...]
-    ) -> tuple[int, int]:
+    def reserve(self, values: Mapping[str, Any], limits: Sequence[Held]) -> tuple[int, int]:
         """Set money aside for a call, if every limit still holds with it; in one write transaction.
 
         Args:
@@ -245,68 +133,84 @@ class Ledger:
         Returns:
             The call's id and -1; or 0 and the index of the limit that does not hold.
         """
-        columns, marks = ", ".join(values), ", ".join(f":{name}" for name in values)
+        asked = values["reserved_micro_usd"]
         with self._transaction():
             for index, (condition, parameters, limit) in enumerate(limits):
-                if self._spent(condition, parameters) + values["reserved_micro_usd"] > limit:
+                if asked and self.spent(condition, parameters) + asked > limit:  # what is free always fits
                     return 0, index
-            done = self._db.execute(f"INSERT INTO call ({columns}) VALUES ({marks})", values)  # noqa: S608
-            return done.lastrowid or 0, -1
+            return self._insert("call", values), -1
 
-    def _spent(self, condition: str, parameters: dict[str, Any]) -> int:
+    def spent(self, condition: str, parameters: Mapping[str, Any]) -> int:
+        """Micro-dollars spent or set aside under a condition on `call`."""
         # what has no known price counts at what was set aside for it
         counted = "COALESCE(SUM(COALESCE(cost_micro_usd, reserved_micro_usd)), 0)"
         query = f"SELECT {counted} FROM call WHERE {condition}"  # noqa: S608 - conditions are ours
-        return int(self._db.execute(query, parameters).fetchone()[0])
+        return int(self._read(query, parameters)[0][0])
 
-    def spent(self, condition: str, parameters: dict[str, Any]) -> int:
-        """Micro-dollars spent or set aside under a condition on `call`."""
-        with self._plainly():
-            return self._spent(condition, parameters)
+    def settle(self, call: Call, reply: ModelReply | None = None, *, request_key: str = "") -> None:
+        """Write down how a call ended. A lost call keeps no cost: it stays charged at its reservation.
 
-    def settle(
-        self,
-        call_id: int,
-        *,
-        state: CallState,
-        seconds: float,
-        cost_micro_usd: int | None,
-        model_served: str | None = None,
-        usage: Usage | None = None,
-        error: str = "",
-        reply: str = "",
-    ) -> None:
-        """Write down how a call ended. A lost call keeps no cost: it stays charged at its reservation."""
+        Args:
+            request_key: under which the reply may answer the same request again. Kept only for a whole reply
+                of the model that was asked, in which there was nothing to redact.
+        """
+        text = reply.text if reply else ""
+        stored = storable(text)
+        again = reply is not None and reply.stop == "end" and bool(text.strip()) and stored == text
+        usage = call.usage
         self._write(
             "UPDATE call SET state = :state, seconds = :seconds, cost_micro_usd = :cost,"
             " model_served = :served, input_total = :input, cache_read = :read, cache_write = :write,"
-            " output_total = :output, reasoning = :reasoning, error = :error, reply = :reply WHERE id = :id",
+            " cache_write_1h = :hour, output_total = :output, reasoning = :reasoning,"
+            " is_estimate = :estimate, price_basis = :basis, saved_micro_usd = :saved, error = :error,"
+            " reply = :reply, request_key = :key WHERE id = :id",
             {
-                "id": call_id,
-                "state": state.value,
-                "seconds": seconds,
-                "cost": cost_micro_usd,
-                "served": model_served,
+                "id": call.id,
+                "state": call.state.value,
+                "seconds": call.seconds,
+                "cost": call.cost_micro_usd,
+                "served": None if call.model_served is None else storable(call.model_served),
                 "input": usage.input_total if usage else None,
                 "read": usage.cache_read if usage else None,
                 "write": usage.cache_write if usage else None,
+                "hour": usage.cache_write_1h if usage else None,
                 "output": usage.output_total if usage else None,
                 "reasoning": usage.reasoning if usage else None,
-                "error": _text(error),
-                "reply": _text(reply),
+                "estimate": int(usage.is_estimate if usage else False),
+                "basis": call.price_basis,
+                "saved": call.saved_micro_usd,
+                "error": storable(call.error),
+                "reply": stored,
+                "key": request_key if again and not call.other_model_answered else "",
             },
         )
 
+    def stored_reply(self, request_key: str) -> ModelReply | None:
+        """The latest whole reply to the very same request; None where there is none."""
+        rows = self._read(
+            "SELECT reply, model_served FROM call WHERE request_key = ? AND request_key <> '' AND state = ?"
+            " AND replayed = 0 AND reused = 0 ORDER BY id DESC LIMIT 1",
+            (request_key, CallState.DONE.value),
+        )
+        if not rows:
+            return None
+        return ModelReply(
+            text=rows[0]["reply"], model_served=rows[0]["model_served"], usage=Usage(), stop="end"
+        )
+
+    def add_call(self, values: Mapping[str, Any]) -> int:
+        """Write down a call for which nothing was sent; returns its id."""
+        return self._insert("call", values)
+
     def runs(self, limit: int = 20) -> list[dict[str, Any]]:
         """The latest runs, newest first, without their reports."""
-        with self._plainly():
-            rows = self._db.execute(
-                "SELECT id, started_at, repository, brief, replayed, first_lane, accepted_lane, verdict,"
-                " exit_code, seconds, cost_micro_usd, unknown_calls"
-                " FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?",
-                (limit,),
-            )
-            return [dict(row) for row in rows]
+        rows = self._read(
+            "SELECT id, started_at, repository, brief, replayed, first_lane, accepted_lane, verdict,"
+            " exit_code, seconds, cost_micro_usd, unknown_calls"
+            " FROM run ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            (limit,),
+        )
+        return [dict(row) for row in rows]
 
     def report(self, run_id: str) -> dict[str, Any]:
         """A finished run's whole report; `latest` names the newest, and a unique beginning is enough.
@@ -318,9 +222,8 @@ class Ledger:
         condition, parameters = "substr(id, 1, ?) = ? LIMIT 2", (len(run_id), run_id)
         if run_id == "latest":
             condition, parameters = "? <> ? ORDER BY started_at DESC, rowid DESC LIMIT 1", (0, "")
-        with self._plainly():
-            query = f"SELECT id, report FROM run WHERE {condition}"  # noqa: S608 - one of the two above
-            rows = self._db.execute(query, parameters).fetchall()
+        query = f"SELECT id, report FROM run WHERE {condition}"  # noqa: S608 - one of the two above
+        rows = self._read(query, parameters)
         if len(rows) != 1:
             what = "several runs begin with" if rows else "there is no run"
             raise UsageError(f'{what} "{run_id}"', hint="route-agent ledger lists them")
@@ -331,58 +234,51 @@ class Ledger:
         report: dict[str, Any] = json.loads(rows[0]["report"])
         return report
 
-    def lane_statistics(self) -> list[LaneStatistics]:
-        """By lane, without replays, answers of another model, and attempts in which no answer was had."""
-        kept = (
-            "SELECT attempt.* FROM attempt JOIN run ON run.id = run_id WHERE replayed = 0 AND other_model = 0"
-        )
-        with self._plainly():
-            rows = self._db.execute(f"{kept} ORDER BY lane, seconds").fetchall()
-        lanes: dict[str, list[sqlite3.Row]] = {}
-        for row in rows:
-            lanes.setdefault(row["lane"], []).append(row)
-        return [statistics_of(lane, attempts) for lane, attempts in lanes.items()]
 
-    def usual(self, lane: str, model: str) -> Usual:
-        """What the latest paid attempts of a lane with one model cost, without replays and unknown prices."""
-        from statistics import median
-
-        with self._plainly():
-            rows = self._db.execute(
-                "SELECT attempt.cost_micro_usd FROM attempt JOIN run ON run.id = run_id WHERE replayed = 0"
-                " AND other_model = 0 AND attempt.unknown_calls = 0 AND attempt.cost_micro_usd > 0"
-                " AND lane = ? AND model = ? ORDER BY attempt.rowid DESC LIMIT ?",
-                (lane, model, _RECENT),
-            ).fetchall()
-        return Usual(len(rows), round(median(row[0] for row in rows))) if rows else Usual()
-
-    def track(self, model: str) -> Track:
-        """A model's record as a verifier, without replays, lost answers and answers of another model."""
-        return self.tracks().get(model, Track())
-
-    def tracks(self) -> dict[str, Track]:
-        """Every verifier's record, by model."""
-        with self._plainly():
-            rows = self._db.execute(
-                "SELECT model, SUM(is_canary) AS shown, SUM(is_canary AND opinion <> :yes) AS caught,"
-                " SUM(NOT is_canary) AS reviewed, SUM(NOT is_canary AND opinion <> :yes) AS refused"
-                " FROM review JOIN run ON run.id = run_id"
-                " WHERE replayed = 0 AND answered = 1 AND other_model = 0 GROUP BY model ORDER BY model",
-                {"yes": Opinion.APPROVE.value},
-            ).fetchall()
-        return {row["model"]: Track(*tuple(row)[1:]) for row in rows}
-
-    def integrity(self) -> str:
-        """`ok`, or what SQLite finds wrong."""
-        with self._plainly():
-            return str(self._db.execute("PRAGMA integrity_check").fetchone()[0])
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    change = attempt.change
+    return {
+        "lane": attempt.lane,
+        "provider": attempt.provider,
+        "model": attempt.model,
+        "failure": attempt.failure.value if attempt.failure else None,
+        "grade": attempt.grade.value,
+        "seconds": attempt.seconds,
+        "cost_micro_usd": attempt.cost.known_micro_usd,
+        "unknown_calls": attempt.cost.unknown_calls,
+        "other_model": int(any(call.other_model_answered for call in attempt.calls)),
+        "same_model": int(bool(attempt.same_model_as)),
+        "reused": int(attempt.reused),
+        "repairs": attempt.repairs,
+        "iterations": attempt.iterations,
+        "tokens": _tokens(attempt),
+        "files": len(change.files) if change else 0,
+        "added": change.added if change else 0,
+        "deleted": change.deleted if change else 0,
+        "reason": storable(attempt.reason),
+    }
 
 
-def _text(text: str) -> str:
-    """Text as it may be kept: without secrets, and without what is no character (half a pair, odd bytes)."""
-    return redact(text.encode("utf-8", "backslashreplace").decode())
+def _tokens(attempt: Attempt) -> int | None:
+    """Tokens read and written over all answered calls, or None where an answer did not count them."""
+    used = [call.usage for call in attempt.calls if call.state is CallState.DONE]
+    if None in used:
+        return None
+    return sum(usage.input_total + usage.output_total for usage in used if usage)
 
 
-def now() -> str:
-    """The time in UTC, as ISO 8601 with milliseconds: it sorts as text."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _review_row(review: Review) -> dict[str, Any]:
+    cost = Cost.of(review.calls)
+    return {
+        "lane": review.lane,
+        "model": review.model,
+        "is_canary": int(review.is_canary),
+        "opinion": review.opinion.value,
+        "answered": int(review.answered),
+        "other_model": int(any(call.other_model_answered for call in review.calls)),
+        "cited": len(review.cited),
+        "reasons": storable("\n".join(review.reasons)),
+        "seconds": review.seconds,
+        "cost_micro_usd": cost.known_micro_usd,
+        "unknown_calls": cost.unknown_calls,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -83,13 +84,28 @@ class Call:
 
         A dated or prefixed form of the same name is the same model.
         """
-        if not self.model_served:
-            return False
-        asked, served = (
-            name.rsplit("/", 1)[-1].lower() for name in (self.model_requested, self.model_served)
-        )
-        asked, served = asked.replace(".", "-"), served.replace(".", "-")
-        return not served.startswith(asked.split(":")[0])
+        return is_other_model(self.model_requested, self.model_served)
+
+    @property
+    def overrun_micro_usd(self) -> int:
+        """How much more it cost than was set aside, where the provider counted more than we expected."""
+        return max(0, (self.cost_micro_usd or 0) - self.reserved_micro_usd)
+
+
+# what a provider adds to a model's name for one edition of it: a date, a number of three digits or more
+_EDITION = re.compile(r"([-@](\d{3,8}|\d{2}-\d{2}|\d{4}-\d{2}-\d{2}|v\d+|latest|preview|exp))*(:.*)?")
+
+
+def is_other_model(requested: str, served: str | None) -> bool:
+    """Whether the provider names another model than was asked for; one that it does not name is none.
+
+    `claude-opus-5-5-20260901` is `anthropic/claude-opus-5.5`; it is not `claude-opus-5`.
+    """
+    if not served:
+        return False
+    asked, answered = (name.rsplit("/", 1)[-1].lower().replace(".", "-") for name in (requested, served))
+    asked = asked.split(":")[0].removesuffix("-latest")
+    return not (answered.startswith(asked) and _EDITION.fullmatch(answered.removeprefix(asked)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +204,8 @@ class Proposal:
     `repairs` is how often it was asked for another patch, because the one before had no home, and answered.
     `iterations` counts the turns of the conversation, `reads` says what the lane asked to see, such as
     `read a.py:1-40`, and `plan` is what another lane had planned.
+    `model` is who wrote it, where that is not the lane's own; `rivals` are two proposals of which at most one
+    will count.
     """
 
     calls: tuple[Call, ...] = ()
@@ -198,3 +216,5 @@ class Proposal:
     iterations: int = 0
     reads: tuple[str, ...] = ()
     plan: str = ""
+    model: str = ""
+    rivals: tuple[Proposal, ...] = ()

@@ -188,6 +188,13 @@ class Run:
     withheld: tuple[str, ...] = ()
 
     @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call that is shown in the report: the lanes', the reviews' and the reproduction's."""
+        made = [call for attempt in self.attempts for call in attempt.calls]
+        made += [call for attempt in self.attempts for review in attempt.reviews for call in review.calls]
+        return (*made, *(self.reproduction.calls if self.reproduction else ()))
+
+    @property
     def exit_code(self) -> int:
         """The verdict's code; 6 where the patch was proved and could not be put where it was asked for."""
         return 6 if self.delivered.startswith("not delivered") else self.verdict.exit_code

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from route_agent.records.reproductions import Reproduction
     from route_agent.records.reviews import Review, Track
     from route_agent.records.risk import Decision, Risk
-    from route_agent.records.runs import Attempt, Evidence, Run
+    from route_agent.records.runs import Attempt, Evidence, Quote, Run
 
 SCHEMA = 1
 
@@ -47,6 +47,38 @@ def run_object(run: Run) -> dict[str, Any]:
         "patch_path": run.patch_path,
         "delivered": run.delivered or None,
         "notices": list(run.notices),
+        "withheld": list(run.withheld),
+        "quote": quote_object(run.quote) if run.quote else None,
+        "cache": _cached(run),
+    }
+
+
+def quote_object(quote: Quote) -> dict[str, Any]:
+    """What a run may cost, in dollars; null where it is not known."""
+    held, of = quote.held
+    return {
+        "expected_usd": _usd(quote.expected),
+        "band_80_usd": None if quote.low is None else [_usd(quote.low), _usd(quote.high)],
+        "worst_usd": _usd(quote.worst),
+        "escalation_odds": quote.escalation,
+        "earlier_runs": quote.runs,
+        "bands_held": held,
+        "bands_given": of,
+    }
+
+
+def _usd(micro_usd: int | None) -> float | None:
+    return None if micro_usd is None else micro_usd / 1_000_000
+
+
+def _cached(run: Run) -> dict[str, Any]:
+    """What the providers' caches did for every call of the run."""
+    calls = run.calls
+    saved = [call.saved_micro_usd for call in calls if call.saved_micro_usd is not None]
+    return {
+        "read_tokens": sum(call.usage.cache_read for call in calls if call.usage),
+        "written_tokens": sum(call.usage.cache_write for call in calls if call.usage),
+        "saved_usd": _usd(sum(saved)) if saved else None,
     }
 
 
@@ -113,6 +145,12 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "added": attempt.change.added if attempt.change else 0,
         "deleted": attempt.change.deleted if attempt.change else 0,
         "repairs": attempt.repairs,
+        "iterations": attempt.iterations,
+        "reads": list(attempt.reads),
+        "plan": attempt.plan or None,
+        "same_model_as": attempt.same_model_as or None,
+        "difference": attempt.difference or None,
+        "reused": attempt.reused,
         **_cost(attempt.cost),
         "seconds": round(attempt.seconds, 3),
         "pre_existing": list(evidence.pre_existing) if evidence else [],
@@ -220,15 +258,24 @@ def _checks(checks: CheckRun) -> list[dict[str, Any]]:
 def _call(call: Call) -> dict[str, Any]:
     usage = call.usage
     return {
+        "purpose": call.purpose.value,
         "provider": call.provider,
+        "fallback_for": call.fallback_for or None,
         "model_requested": call.model_requested,
         "model_served": call.model_served,
         "other_model_answered": call.other_model_answered,
         "state": call.state.value,
         "input_tokens": usage.input_total if usage else None,
         "cached_tokens": usage.cache_read if usage else None,
+        "cache_write_tokens": usage.cache_write if usage else None,
+        "cache_write_1h_tokens": usage.cache_write_1h if usage else None,
         "output_tokens": usage.output_total if usage else None,
-        "cost_usd": None if call.cost_micro_usd is None else call.cost_micro_usd / 1_000_000,
+        "reasoning_tokens": usage.reasoning if usage else None,
+        "usage_is_estimate": usage.is_estimate if usage else False,
+        "cost_usd": _usd(call.cost_micro_usd),
+        "price_basis": call.price_basis or None,
+        "cache_saved_usd": _usd(call.saved_micro_usd),
+        "reused": call.reused,
         "seconds": round(call.seconds, 3),
         "error": call.error or None,
     }

@@ -25,9 +25,13 @@ from route_agent.lanes.desk import Desk
 from route_agent.patch import guard
 from route_agent.prompt import tellable, write_repair
 from route_agent.records.events import Event, Step
+from route_agent.records.lanes import Purpose
 from route_agent.records.reproductions import Reproduction
+from route_agent.redaction import is_secret_name
 from route_agent.repo.apply import TreeFiles, apply_reply, judge_patch
+from route_agent.repo.secrets import refuse_unseen
 from route_agent.repo.trees import Content
+from route_agent.withholding import without_secrets
 
 if TYPE_CHECKING:
     import threading
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
+    from route_agent.records.exchanges import Exchange
     from route_agent.records.grades import TaskClass
     from route_agent.records.lanes import Call, ModelReply, Prompt, Request
     from route_agent.repo.trees import Trees
@@ -71,6 +76,9 @@ class Means:
         prices: what calls cost.
         deadline: the `time.monotonic()` after which nobody waits for it.
         on: told what goes on.
+        withheld: whether no model is shown a file.
+        leaving: a prompt as it may leave.
+        keep: keeps what was said.
     """
 
     brief: str
@@ -89,6 +97,9 @@ class Means:
     prices: Prices
     deadline: float
     on: Listener
+    withheld: Callable[[str], bool] = is_secret_name
+    leaving: Callable[[Prompt], Prompt] = without_secrets
+    keep: Callable[[Exchange], None] = lambda exchange: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +178,7 @@ class Making:
     def _tries(self, prover: Prover) -> Iterator[_Tried]:
         """Tries until one counts; each later one is told why the earlier did not."""
         request = self._means.ask(self._spec)
-        prompt = replace(request.prompt, system=rules.SYSTEM)
+        prompt = replace(request.prompt, system=rules.SYSTEM, shape=None)
         for _ in range(self._means.policy.reproduce.attempts):
             fit = cache(partial(self._fit, prover.slot.trees))
             desk = QuietDesk(self._means, self._writer.name, fit, self._kept, self._stop)
@@ -187,11 +198,13 @@ class Making:
         try:
             tree = apply_reply(trees, start, reply)
         except BadPatch as refusal:
-            raise BadPatch(tellable(str(refusal), reply, TreeFiles(trees, start))) from refusal
+            files, withheld = TreeFiles(trees, start), self._means.withheld
+            raise BadPatch(tellable(str(refusal), reply, files, withheld)) from refusal
         change = trees.change(start, tree)
         if why := rules.out_of_bounds(change):
             raise BadPatch(why)
         judge_patch(trees, change, self._means.policy.paths)
+        refuse_unseen(change, self._means.withheld)
         if why := self._unfair(trees, change):
             raise BadPatch(why)
         return change
@@ -242,6 +255,9 @@ class QuietDesk(Desk):
             workspace=_no_workspace,
             fit=fit,
             on=means.on,
+            purpose=Purpose.TEST,
+            leaving=means.leaving,
+            keep=means.keep,
         )
         self._prices = means.prices
         self._kept = kept
@@ -255,7 +271,9 @@ class QuietDesk(Desk):
         prompt: Prompt,
         max_output_tokens: int,
         timeout_s: float,
-        send: Callable[[float], ModelReply],
+        send: Callable[[Prompt, float], ModelReply],
+        purpose: Purpose | None = None,
+        fallback_for: str = "",
     ) -> tuple[ModelReply, Call]:
         """As at every desk, within what is to spare."""
         if self._stop.is_set():
@@ -272,6 +290,8 @@ class QuietDesk(Desk):
             max_output_tokens=max_output_tokens,
             timeout_s=timeout_s,
             send=send,
+            purpose=purpose,
+            fallback_for=fallback_for,
         )
 
 

@@ -9,32 +9,29 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from concurrent.futures import Future, wait
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
+from route_agent import beside
 from route_agent import reproduction as rules
 from route_agent.errors import LimitReached, ProviderError
+from route_agent.lanes.race import BETWEEN
 from route_agent.policy import RECORDED
 from route_agent.records.events import Event, Step
 from route_agent.records.reproductions import Reproduction
 from route_agent.records.reviews import Opinion
-from route_agent.reproducing.making import Made, Making, QuietDesk
+from route_agent.reproducing.making import Making, QuietDesk
 from route_agent.review import wants_no_patch
 from route_agent.verifying import same_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
-    from typing import Self
+    from concurrent.futures import Future
 
     from route_agent.lanes.base import Answerer, Lane
     from route_agent.records.lanes import Request
     from route_agent.records.runs import Attempt
-    from route_agent.reproducing.making import Means
-
-_TICK_S = 0.2
+    from route_agent.reproducing.making import Made, Means
 
 
 class Reproducer:
@@ -79,11 +76,10 @@ class Reproducer:
             model = means.writers[0][0].model
             self._found = self._none(f"{model} writes the patch, and another model must write its test")
             return
-        self._found, self._writer, self._future = None, chosen[0], Future()
+        self._found, self._writer = None, chosen[0]
         dearest = means.prices.worst(author.provider, author.model, request.prompt, spec.max_output_tokens)
         making = Making(means, chosen, dearest * 5 // 4, self._stop)  # a repair reads more
-        work = partial(_carry, making, self._future)
-        threading.Thread(target=work, name="reproduction", daemon=True).start()
+        self._future = beside.begin(making.make, "reproduction")
 
     def test(self) -> Reproduction | None:
         """The test to hold the present lane's patch against, waited for; None where there is none.
@@ -101,11 +97,8 @@ class Reproducer:
     def _result(self, future: Future[Made]) -> Reproduction:
         if not future.done():
             self._means.on(Event(Step.REPRODUCE, "waiting for it"))
-        while not future.done():
-            if time.monotonic() >= self._means.deadline:
-                return self._abandoned("it was not there at the run's deadline")
-            # a signal that comes just before a wait begins is only seen when it is over: no wait is long
-            wait([future], timeout=_TICK_S)
+        if not beside.is_done(future, self._means.deadline):
+            return self._abandoned("it was not there at the run's deadline")
         return self._adopted(future.result())
 
     def _adopted(self, made: Made) -> Reproduction:
@@ -192,31 +185,12 @@ class Reproducer:
         return next(iter([*others, *lanes]), None)
 
 
-class _Carried:
-    """Takes what a thread raises to where its result is waited for: a bug of ours keeps its traceback."""
-
-    def __init__(self, future: Future[Made]) -> None:
-        self._future = future
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if error is not None:
-            self._future.set_exception(error)
-        return True
-
-
-def _carry(making: Making, future: Future[Made]) -> None:
-    with _Carried(future):
-        future.set_result(making.make())
-
-
 def _same(one: Lane, other: Lane) -> bool:
     """Whether two lanes are one author. Recordings that name no model are told apart by their lanes."""
-    return one.name == other.name or (one.model != RECORDED and same_model(one.model, other.model))
+    models = other.model.split(BETWEEN)  # of a race, either may be the one whose patch counts
+    return one.name == other.name or (
+        one.model != RECORDED and any(same_model(one.model, it) for it in models)
+    )
 
 
 def _was_held(attempt: Attempt) -> bool:

@@ -115,9 +115,11 @@ class _Found:
             self.add([target])
 
     def add_tool(self, path: Path) -> None:
-        """The command itself: every folder on the way of its links."""
+        """The command itself: every folder on the way of its links, and the packages that it stands among."""
         for _ in range(20):
             self.add_folder(path.parent)
+            if "node_modules" in path.parts:  # a package of npm calls others, which stand beside it
+                self.add([Path(*path.parts[: path.parts.index("node_modules") + 1])])
             if not is_there(path, Path.is_symlink):
                 return
             path = Path(os.path.normpath(path.parent / path.readlink()))

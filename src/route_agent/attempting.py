@@ -1,0 +1,274 @@
+"""One lane's attempt: ask for a patch, fit it, prove it, look again. What fails becomes its failure class."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+from route_agent import evidence, racing, risk, routing
+from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
+from route_agent.patch import guard
+from route_agent.policy import RECORDED
+from route_agent.prompt import tellable
+from route_agent.records.events import Event, Step
+from route_agent.records.grades import Failure
+from route_agent.records.lanes import Purpose
+from route_agent.records.runs import Attempt
+from route_agent.redaction import is_secret_name
+from route_agent.repo.apply import TreeFiles, apply_reply, judge_patch
+from route_agent.repo.secrets import refuse_unseen
+from route_agent.verifying import same_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from route_agent.lanes.base import Lane
+    from route_agent.lanes.desk import Desk
+    from route_agent.ledger.budget import Purse
+    from route_agent.policy import Policy
+    from route_agent.proof import Prover
+    from route_agent.records.change import Change
+    from route_agent.records.checks import CheckRun
+    from route_agent.records.events import Listener
+    from route_agent.records.lanes import Call, Proposal, Request
+    from route_agent.records.risk import Decision
+    from route_agent.records.runs import Evidence
+    from route_agent.reproducing.reproducer import Reproducer
+    from route_agent.review import Reviewer
+
+
+@dataclass(frozen=True, slots=True)
+class Attempting:
+    """What an attempt of any lane is made with.
+
+    Attributes:
+        brief: the task's text.
+        start: the tree that lanes edit.
+        policy: the rules in force.
+        decision: which lanes, in which order.
+        baseline: the checks at start.
+        touched: paths that the task is about, for telling which red tests are its own.
+        desk_for: a lane's desk, with what tells it whether a reply fits.
+        ask: writes the request for a lane, with what was tried before.
+        prover: proves a change.
+        reviewer: looks again at what met its bar.
+        reproducer: has a test for the brief, where one can be had.
+        purse: the run's money.
+        on: told what goes on.
+        last: the lane after which there is no other in this run.
+        forced: whether the operator allowed a lane below an always-strong condition.
+        withheld: whether no model is shown a file.
+    """
+
+    brief: str
+    start: str
+    policy: Policy
+    decision: Decision
+    baseline: CheckRun
+    touched: tuple[str, ...]
+    desk_for: Callable[[Lane, Callable[[str], Change]], Desk]
+    ask: Callable[[Lane, Sequence[Attempt]], Request]
+    prover: Prover
+    reviewer: Reviewer
+    reproducer: Reproducer
+    purse: Purse
+    on: Listener
+    last: str
+    forced: bool = False
+    withheld: Callable[[str], bool] = is_secret_name
+
+    def attempt(self, lane: Lane, tried: Sequence[Attempt]) -> Attempt:
+        """One lane's attempt.
+
+        Args:
+            tried: the attempts before it.
+        """
+        began, paid = time.monotonic(), len(self.purse.calls)
+        attempt = Attempt(lane.name, lane.provider, lane.model)
+        fit = cache(self._fit)  # what a lane has tried on its desk is not worked out twice
+        try:
+            request = self.ask(lane, tried)
+            self.reproducer.begin(lane, request)
+            proposal = lane.propose(request, self.desk_for(lane, fit))
+            attempt = _proposed(replace(attempt, calls=self._paid(paid)), proposal)
+            attempt = replace(attempt, same_model_as=_same_model(attempt, tried))
+            if proposal.rivals:
+                attempt = self._raced(attempt, proposal.rivals, fit, tried)
+            else:
+                attempt = self._changed(attempt, proposal, fit)
+                attempt = self._judge(attempt, tried)
+        except LimitReached as stop:
+            reason = f"{stop}. {stop.hint}" if stop.hint else str(stop)
+            attempt = replace(attempt, failure=Failure.LIMIT, reason=reason)
+        except ProviderError as error:
+            attempt = replace(attempt, failure=Failure.PROVIDER, reason=f"{error.kind}: {error}")
+        except BadPatch as error:
+            attempt = replace(attempt, failure=Failure.UNAPPLIABLE, reason=str(error))
+        except HostilePatch as error:
+            attempt = replace(attempt, failure=Failure.HOSTILE, reason=str(error))
+        return replace(attempt, calls=self._paid(paid), seconds=time.monotonic() - began)
+
+    def _paid(self, since: int) -> tuple[Call, ...]:
+        """The calls that went into patches, whichever lanes they asked; others are made at the same time."""
+        return tuple(call for call in self.purse.calls[since:] if call.purpose in _FOR_A_PATCH)
+
+    def judged_again(self, spared: Attempt) -> Attempt:
+        """What becomes of a patch once the test that alone spoke against it was set aside."""
+        began = time.monotonic()
+        if spared.change is None:
+            return spared
+        attempt = self._judge(replace(spared, evidence=None, failure=None), ())
+        reason = f"judged again without the reproduction: {attempt.reason}"
+        return replace(attempt, calls=(), repairs=0, reason=reason, seconds=time.monotonic() - began)
+
+    def _changed(self, attempt: Attempt, proposal: Proposal, fit: Callable[[str], Change]) -> Attempt:
+        """The attempt with what its proposal changes."""
+        change = self._bounded(proposal.tree) if proposal.tree else fit(proposal.reply or "")
+        patch = self.prover.slot.trees.diff(self.start, change.new_tree)
+        return replace(attempt, change=change, patch=patch)
+
+    def _raced(
+        self,
+        attempt: Attempt,
+        rivals: Sequence[Proposal],
+        fit: Callable[[str], Change],
+        tried: Sequence[Attempt],
+    ) -> Attempt:
+        """Of two patches the better one, if they agree; where they do not, how they differ."""
+        trees = self.prover.slot.trees
+        changes = [self._changed(attempt, it, fit).change for it in rivals]
+        self.on(Event(Step.CHECK, "each patch with the other's tests"))
+        one, other = (
+            racing.Side(it, change, self._prove(change))
+            for it, change in zip(rivals, changes, strict=True)
+            if change
+        )
+        ended = racing.compare(one, other, trees=trees, run=self.prover.run)
+        better = ended.better
+        attempt = _proposed(
+            replace(attempt, model=better.model, difference=ended.difference), better.proposal
+        )
+        patch = trees.diff(self.start, better.change.new_tree)
+        attempt = replace(attempt, change=better.change, patch=patch, evidence=better.evidence)
+        if ended.difference:
+            reason = f"the two patches do not agree:\n{ended.difference}"
+            return replace(attempt, failure=Failure.DISPUTED, reason=reason)
+        if not ended.crossed:
+            reason = "neither patch brought a test that the other could be held against"
+            return replace(attempt, failure=Failure.WEAK, reason=reason)
+        attempt = self._judge(attempt, tried)
+        agreed = f"both patches pass each other's tests ({len(ended.crossed)})"
+        return replace(attempt, reason=f"{agreed}; {attempt.reason}")
+
+    def _fit(self, reply: str) -> Change:
+        """The reply as a change of trees: all of it or none, and within its bounds."""
+        self.on(Event(Step.FIT, ""))
+        trees = self.prover.slot.trees
+        try:
+            tree = apply_reply(trees, self.start, reply)
+        except BadPatch as refusal:
+            raise BadPatch(
+                tellable(str(refusal), reply, TreeFiles(trees, self.start), self.withheld)
+            ) from refusal
+        return self._bounded(tree)
+
+    def _bounded(self, tree: str) -> Change:
+        """What a proposed tree changes, where that is anything and within its bounds."""
+        trees = self.prover.slot.trees
+        change = trees.change(self.start, tree)
+        if not change.files:
+            raise BadPatch("the patch changes nothing")
+        judge_patch(trees, change, self.policy.paths)
+        refuse_unseen(change, self.withheld)
+        return change
+
+    def _judge(self, attempt: Attempt, tried: Sequence[Attempt]) -> Attempt:
+        """Is it this lane's to change, is it proved, is that enough?"""
+        change = attempt.change
+        if change is None:
+            return attempt
+        odd = guard.remarks(change, attempt.patch)
+        below = attempt.lane != self.top and not self.forced
+        if below and (why := self._belongs_higher(change) or "; ".join(odd)):
+            return replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {self.top}: {why}")
+        self.on(Event(Step.CHECK, change.summary))
+        found = self._prove(change)
+        found = replace(found, reasons=(*found.reasons, *odd))
+        attempt = replace(attempt, evidence=found)
+        if found.failure:
+            stalled = any(it.evidence and it.evidence.failing == found.failing for it in tried)
+            failure = Failure.STALLED if stalled else found.failure
+            return replace(attempt, failure=failure, reason="; ".join(found.reasons))
+        return self._accept(attempt, found, change)
+
+    def _prove(self, change: Change) -> Evidence:
+        about = (*self.touched, *change.paths)
+        wanted = evidence.targets(self.baseline, self.decision.task_class, self.brief, about)
+        return self.prover.prove(
+            change,
+            self.baseline,
+            wanted,
+            task_class=self.decision.task_class,
+            brief=self.brief,
+            reproduction=self.reproducer.test(),
+        )
+
+    @property
+    def top(self) -> str:
+        """The highest lane of the policy's own ladder, whatever this run's ladder was cut to."""
+        models = self.policy.models
+        return next(lane for lane in reversed(self.policy.routing.ladder) if not models[lane][0].is_fixer)
+
+    def _belongs_higher(self, change: Change) -> str:
+        """Why a patch of these files may not come from below the top lane; empty where it may."""
+        if kept := risk.touched_conditions(change, self.policy):
+            return kept[0][1]
+        scored = risk.assess(risk.Facts("", change), self.policy).score
+        if scored > self.policy.routing.fast_max_score:
+            return f"it scores {scored} by the files that it touches"
+        return ""
+
+    def _accept(self, attempt: Attempt, found: Evidence, change: Change) -> Attempt:
+        claimed = self.decision.task_class
+        bar = self.policy.bar(attempt.lane, "other")
+        if routing.is_confirmed(claimed, change) or self.policy.bar(attempt.lane, claimed).rank > bar.rank:
+            bar = self.policy.bar(attempt.lane, claimed)
+        if found.grade.reaches(bar):
+            attempt = replace(attempt, reason="; ".join(found.reasons))
+            return self.reviewer.look(attempt, self._prove, higher=attempt.lane != self.last)
+        attempt = self.reviewer.weighed(attempt)
+        reason = f"graded {found.grade.value}, {attempt.lane} needs {bar.value}: {'; '.join(found.reasons)}"
+        return replace(attempt, failure=Failure.WEAK, reason=reason)
+
+
+_FOR_A_PATCH = (Purpose.PATCH, Purpose.PLAN, Purpose.COMPACT)
+
+
+def _proposed(attempt: Attempt, proposal: Proposal) -> Attempt:
+    """The attempt with what a proposal says of itself."""
+    return replace(
+        attempt,
+        model=proposal.model or attempt.model,
+        summary=proposal.summary,
+        repairs=proposal.repairs,
+        iterations=proposal.iterations,
+        reads=proposal.reads,
+        plan=proposal.plan,
+    )
+
+
+def _same_model(attempt: Attempt, tried: Sequence[Attempt]) -> str:
+    """The other lane for which the model of this attempt had answered before; empty where none had."""
+    served = _served(attempt)
+    for earlier in tried:
+        if earlier.lane != attempt.lane and any(same_model(a, b) for a in served for b in _served(earlier)):
+            return earlier.lane
+    return ""
+
+
+def _served(attempt: Attempt) -> set[str]:
+    """Who wrote the patch, by the provider's own word."""
+    calls = (it for it in attempt.calls if it.purpose is Purpose.PATCH and it.provider != RECORDED)
+    return {it.model_served for it in calls if it.model_served}

@@ -1,0 +1,70 @@
+"""Two lanes at the same task. Which patch counts is not for them to say: both are handed over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from route_agent import beside
+from route_agent.policy import RACE
+from route_agent.records.lanes import Proposal, Turn
+
+if TYPE_CHECKING:
+    from route_agent.lanes.base import Lane
+    from route_agent.lanes.desk import Desk
+    from route_agent.records.lanes import Request
+
+BETWEEN = " | "
+
+ASK = """\
+Somebody else works at the same task, and you do not see each other's work. Your patch must also bring tests,
+in the project's own way and place, that fail without it: they will be run on the other patch, and theirs on
+yours. Test what the task asks for, not how your patch does it. Answer with the whole patch, tests included.
+"""
+
+
+class RaceLane:
+    """Asks both lanes; those that only wait for a model do so at the same time.
+
+    Args:
+        lanes: the two.
+        at_once: whether both may work at the same time; what edits the one scratch may not.
+    """
+
+    provider = RACE
+
+    def __init__(self, name: str, lanes: tuple[Lane, Lane], *, at_once: bool) -> None:
+        self.name = name
+        self.model = BETWEEN.join(lane.model or lane.provider for lane in lanes)
+        self._lanes = lanes
+        self._at_once = at_once
+
+    def propose(self, request: Request, desk: Desk) -> Proposal:
+        """Both proposals, with all that was paid for them.
+
+        Raises:
+            ProviderError: one of them could not be had: one patch is no race.
+            LimitReached: the budget or the deadline does not allow another call.
+        """
+        prompt = request.prompt.followed_by(Turn("user", ASK))
+        asked = replace(request, prompt=prompt, told="\n".join(it for it in (request.told, ASK) if it))
+        if self._at_once:
+            works = [partial(lane.propose, asked, desk.of(lane.name)) for lane in self._lanes]
+            futures = [beside.begin(work, self.name) for work in works]
+            for future in futures:
+                beside.is_done(future)
+            made = [future.result() for future in futures]
+        else:
+            made = [lane.propose(asked, desk.of(lane.name)) for lane in self._lanes]
+        rivals = tuple(
+            replace(it, model=it.model or lane.model or lane.provider)
+            for it, lane in zip(made, self._lanes, strict=True)
+        )
+        return Proposal(
+            calls=tuple(call for it in rivals for call in it.calls),
+            repairs=sum(it.repairs for it in rivals),
+            iterations=max(it.iterations for it in rivals),
+            reads=tuple(read for it in rivals for read in it.reads),
+            rivals=rivals,
+        )

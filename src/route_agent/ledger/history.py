@@ -1,0 +1,169 @@
+"""What the ledger can tell of earlier runs: only reads, and only what says something about a lane.
+
+Left out everywhere: recorded replies, answers of another model than was asked, stored replies that answered
+again, and escalations that the same model answered.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+from route_agent.confidence import Usual
+from route_agent.ledger.database import Database
+from route_agent.ledger.statistics import LaneStatistics, statistics_of
+from route_agent.records.grades import Failure, Verdict
+from route_agent.records.lanes import CallState, is_other_model
+from route_agent.records.reviews import Opinion, Track
+
+if TYPE_CHECKING:
+    import sqlite3
+
+RECENT = 200  # attempts or runs that tell what is usual: models and prices change
+LEAST_ATTEMPTS = 10  # below, a quantile of a lane's attempts is chance
+_RECENT_CALLS = 50
+
+_COUNTED = "replayed = 0 AND other_model = 0 AND same_model = 0 AND attempt.reused = 0"
+_ENDED_BEFORE_ITS_WORK = (Verdict.PLANNED, Verdict.PROVIDER, Verdict.ENVIRONMENT, Verdict.INTERRUPTED)
+_NO_WORK = ", ".join(f"'{verdict.value}'" for verdict in _ENDED_BEFORE_ITS_WORK)
+
+What = Literal["tokens", "usd", "seconds"]
+_COLUMNS = {"tokens": "tokens", "usd": "cost_micro_usd", "seconds": "attempt.seconds"}
+
+_PAST_RUNS = (
+    "SELECT repository, task_class, cost_micro_usd,"  # noqa: S608 - the words are ours
+    " EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id AND lane <> :lane) AS escalated"
+    " FROM run WHERE first_lane = :lane AND replayed = 0 AND unknown_calls = 0"
+    f" AND verdict IS NOT NULL AND verdict NOT IN ({_NO_WORK})"
+    " AND EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id AND number = 1 AND lane = :lane"
+    "             AND model = :model)"
+    " AND NOT EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id"
+    "                 AND (other_model = 1 OR same_model = 1 OR reused = 1))"
+    " ORDER BY started_at DESC LIMIT :recent"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """What a run that began at some lane came to.
+
+    Attributes:
+        cost_micro_usd: everything it paid, opinions and tests included.
+        escalated: whether its first lane was not its last.
+    """
+
+    repository: str
+    task_class: str
+    cost_micro_usd: int
+    escalated: bool
+
+
+class History(Database):
+    """The questions about earlier runs."""
+
+    def lane_statistics(self) -> list[LaneStatistics]:
+        """By lane, in the order of their names."""
+        rows = self._read(
+            f"SELECT attempt.* FROM attempt JOIN run ON run.id = run_id WHERE {_COUNTED}"  # noqa: S608 - ours
+            " ORDER BY lane, attempt.seconds"
+        )
+        lanes: dict[str, list[sqlite3.Row]] = {}
+        for row in rows:
+            lanes.setdefault(row["lane"], []).append(row)
+        return [statistics_of(lane, attempts) for lane, attempts in lanes.items()]
+
+    def usual(self, lane: str, model: str) -> Usual:
+        """What the latest paid attempts of a lane with one model cost; unknown prices are left out."""
+        paid = self._attempts(
+            "attempt.cost_micro_usd", "attempt.unknown_calls = 0 AND attempt.cost_micro_usd > 0", lane, model
+        )
+        return Usual(len(paid), round(median(paid))) if paid else Usual()
+
+    def lane_quantile(self, lane: str, model: str, what: What, share: float) -> float | None:
+        """What so great a share (0 to 1) of a lane's latest attempts with a model stayed within.
+
+        Args:
+            what: tokens read and written together, dollars, or seconds of wall time.
+
+        Returns:
+            None below ten attempts that answered; an attempt that a cap has ended counts with what it took.
+        """
+        known = {"tokens": "tokens IS NOT NULL", "usd": "attempt.unknown_calls = 0", "seconds": "1"}[what]
+        answered = f"{known} AND COALESCE(failure, '') <> '{Failure.PROVIDER.value}'"
+        taken = sorted(self._attempts(_COLUMNS[what], answered, lane, model))
+        if len(taken) < LEAST_ATTEMPTS:
+            return None
+        found = taken[min(len(taken) - 1, max(0, -int(-share * len(taken) // 1) - 1))]
+        return found / 1_000_000 if what == "usd" else found
+
+    def _attempts(self, column: str, condition: str, lane: str, model: str) -> list[float]:
+        rows = self._read(
+            f"SELECT {column} FROM attempt JOIN run ON run.id = run_id WHERE {_COUNTED} AND {condition}"  # noqa: S608 - ours
+            " AND lane = :lane AND model = :model ORDER BY attempt.rowid DESC LIMIT :recent",
+            {"lane": lane, "model": model, "recent": RECENT},
+        )
+        return [row[0] for row in rows]
+
+    def calibration(self, lane: str, model: str) -> float:
+        """How many tokens a provider counts for each one that we estimate: the median of the latest calls.
+
+        Within 0.3 and 3, whatever a provider claims; 1 where nothing is known yet.
+        """
+        rows = self._read(
+            "SELECT model_requested, model_served, input_total * 1.0 / estimated_tokens AS ratio FROM call"
+            " WHERE lane = :lane AND model_requested = :model AND estimated_tokens > 0 AND input_total > 0"
+            " AND state = :done AND replayed = 0 AND reused = 0 AND is_estimate = 0"
+            " ORDER BY id DESC LIMIT :recent",
+            {"lane": lane, "model": model, "done": CallState.DONE.value, "recent": _RECENT_CALLS},
+        )
+        ratios = [
+            row["ratio"] for row in rows if not is_other_model(row["model_requested"], row["model_served"])
+        ]
+        return min(3.0, max(0.3, median(ratios))) if ratios else 1.0
+
+    def past_runs(self, lane: str, model: str) -> list[PastRun]:
+        """The latest runs that this lane with this model began, newest first, without any of unknown cost."""
+        rows = self._read(_PAST_RUNS, {"lane": lane, "model": model, "recent": RECENT})
+        return [
+            PastRun(it["repository"], it["task_class"] or "", it["cost_micro_usd"], bool(it["escalated"]))
+            for it in rows
+        ]
+
+    def accepted_reports(self, repository: str, most: int = 100) -> list[dict[str, Any]]:
+        """Reports of the latest accepted runs in a repository, newest first, without replays."""
+        rows = self._read(
+            "SELECT report FROM run WHERE repository = :repository AND replayed = 0 AND verdict = :accepted"
+            " AND report IS NOT NULL ORDER BY started_at DESC LIMIT :most",
+            {"repository": repository, "accepted": Verdict.ACCEPTED.value, "most": most},
+        )
+        return [json.loads(row["report"]) for row in rows]
+
+    def quotes_held(self) -> tuple[int, int]:
+        """Of the quotes with a band, how many runs ended within it; and of how many that have ended."""
+        rows = self._read(
+            "SELECT COALESCE(SUM(actual BETWEEN low AND high), 0), COUNT(*) FROM quote"
+            " WHERE actual IS NOT NULL AND low IS NOT NULL AND high IS NOT NULL"
+        )
+        return int(rows[0][0]), int(rows[0][1])
+
+    def track(self, model: str) -> Track:
+        """A model's record as a verifier, without replays, lost answers and answers of another model."""
+        return self.tracks().get(model, Track())
+
+    def tracks(self) -> dict[str, Track]:
+        """Every verifier's record, by model."""
+        rows = self._read(
+            "SELECT model, SUM(is_canary) AS shown, SUM(is_canary AND opinion <> :yes) AS caught,"
+            " SUM(NOT is_canary) AS reviewed, SUM(NOT is_canary AND opinion <> :yes) AS refused"
+            " FROM review JOIN run ON run.id = run_id"
+            " WHERE replayed = 0 AND answered = 1 AND other_model = 0 GROUP BY model ORDER BY model",
+            {"yes": Opinion.APPROVE.value},
+        )
+        return {row["model"]: Track(*tuple(row)[1:]) for row in rows}
+
+
+def has_work(verdict: Verdict) -> bool:
+    """Whether a run that ended so tells what such a run costs."""
+    return verdict not in _ENDED_BEFORE_ITS_WORK

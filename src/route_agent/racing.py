@@ -1,0 +1,131 @@
+"""Two patches for one task, each run against the tests that the other one brought.
+
+Two authors who did not see each other's work rarely make the same mistake. Where each patch passes the
+other's tests, they agree about what the task means; where one does not, the test that tells them apart is
+the news.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from route_agent.prompt import ends
+from route_agent.records.checks import CheckKind, Outcome
+from route_agent.repo.trees import Content
+from route_agent.routing import is_test_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from route_agent.records.change import Change
+    from route_agent.records.checks import CheckResult, CheckRun
+    from route_agent.records.lanes import Proposal
+    from route_agent.records.runs import Evidence
+    from route_agent.repo.trees import Trees
+
+_OUTPUT_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two patches: who proposed what, what it changes and what the checks say of it alone."""
+
+    proposal: Proposal
+    change: Change
+    evidence: Evidence
+
+    @property
+    def model(self) -> str:
+        return self.proposal.model
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a race ended.
+
+    Attributes:
+        better: the side that is delivered, if any is.
+        crossed: tests of one side that are green with the other's patch.
+        difference: how the two behave differently, in words; empty where they agree.
+    """
+
+    better: Side
+    crossed: tuple[str, ...]
+    difference: str
+
+
+def compare(one: Side, other: Side, *, trees: Trees, run: Callable[[str], CheckRun]) -> Ending:
+    """Run each patch with the other's tests over it.
+
+    Args:
+        trees: where trees are read and written.
+        run: the checks on a tree.
+    """
+    told: list[str] = []
+    crossed: list[str] = []
+    for side in (one, other):
+        if side.evidence.failure:
+            reasons = "; ".join(side.evidence.reasons)
+            told.append(f"{side.model}: its own patch is {side.evidence.failure.value}: {reasons}")
+    if not told:
+        for mine, theirs in ((one, other), (other, one)):
+            if brought := _tests(trees, theirs.change):
+                found = run(trees.write(mine.change.new_tree, brought))
+                agreed, differing = _compared(found, theirs.evidence.checks, frozenset(brought))
+                crossed += agreed
+                told += [
+                    f"{test}: green with {theirs.model}'s patch, not with {mine.model}'s{why}"
+                    for test, why in differing
+                ]
+    return Ending(_better(one, other), tuple(dict.fromkeys(crossed)), "\n".join(told))
+
+
+def _tests(trees: Trees, change: Change) -> dict[str, Content | None]:
+    """The test files that a patch brings or edits."""
+    entries = trees.entries(change.new_tree, tuple(path for path in change.paths if is_test_path(path)))
+    contents = trees.read(entries)
+    return {path: Content(entries[path].mode, data) for path, data in contents.items()}
+
+
+def _compared(
+    crossed: CheckRun, own: CheckRun, paths: frozenset[str]
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Which of the brought tests are green on both sides, and which only with their own patch, and why."""
+    agreed: list[str] = []
+    differing: list[tuple[str, str]] = []
+    for result in own.results:
+        if result.kind is not CheckKind.TEST:
+            continue
+        found = crossed.named(result.name)
+        for test in _green(result, paths):
+            if found and (test in found.green or (result.tests is None and found.passed)):
+                agreed.append(test)
+            else:
+                differing.append((test, _why(found)))
+    return agreed, differing
+
+
+def _green(result: CheckResult, paths: frozenset[str]) -> Iterator[str]:
+    """The green tests of the brought files; the whole check where its runner names no tests."""
+    if result.tests is None:
+        if result.outcome is Outcome.PASSED:
+            yield result.name
+        return
+    yield from (test for test in sorted(result.green) if test.partition("::")[0] in paths)
+
+
+def _why(found: CheckResult | None) -> str:
+    if found is None or not found.output:
+        return ""
+    return "\n" + "\n".join(f"  | {line}" for line in ends(found.output, _OUTPUT_LINES).splitlines())
+
+
+def _better(one: Side, other: Side) -> Side:
+    """The one that is proved better; of equals the smaller, then the first."""
+
+    def rank(side: Side) -> tuple[bool, int, int]:
+        size = side.change.added + side.change.deleted
+        return (side.evidence.failure is None, side.evidence.grade.rank, -size)
+
+    return one if rank(one) >= rank(other) else other

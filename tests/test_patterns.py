@@ -1,0 +1,183 @@
+"""Lanes that work together: several tries, a plan by another lane, a race of two; and who really answered."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from loopback import Fault, Loopback, Reply
+from sandpit import ADD, FIX, POLICY, WRONG, Result, Sandpit, provider_env
+
+BEGINS = "diff --git a/calc.py b/calc.py\n"
+
+
+def policy(models: str, more: str = "") -> str:
+    """The sandpit's policy with other lanes."""
+    _, _, rest = POLICY.partition("checks:")
+    return f"version: 1\nmodels:\n{models}{more}reproduce: {{when: []}}\nverify: {{critique: never}}\nchecks:{rest}"
+
+
+FAST = "  fast: {provider: openai, model: small-1%s}\n"
+STRONG = "  strong: {provider: anthropic, model: large-1%s}\n"
+
+
+def play(root: Path, rules: str, server: Loopback, *arguments: str) -> Result:
+    pit = Sandpit(root / "pit", policy=rules)
+    return pit.run("--task", "sums must be right", *arguments, env=provider_env(pit, server))
+
+
+@pytest.fixture
+def server() -> object:
+    with Loopback() as running:
+        yield running
+
+
+def test_a_lane_tries_as_often_as_it_may_before_the_next_one(tmp_path: Path, server: Loopback) -> None:
+    server.script("small-1", Reply(WRONG), Reply(FIX))
+
+    done = play(tmp_path, policy(FAST % ", attempts: 2" + STRONG % ""), server, "--json")
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert [(it["lane"], it["failure"]) for it in done.json["attempts"]] == [
+        ("fast", "still_failing"),
+        ("fast", None),
+    ]
+    assert "return a * b - 1" in str(server.requests[1].body)
+
+
+def test_a_lane_that_makes_no_progress_is_left_although_it_may_try_again(
+    tmp_path: Path, server: Loopback
+) -> None:
+    server.script("small-1", Reply(WRONG), Reply(WRONG), Reply(WRONG))
+    server.script("large-1", Reply(FIX))
+
+    done = play(tmp_path, policy(FAST % ", attempts: 3" + STRONG % ""), server, "--json")
+
+    assert [(it["lane"], it["failure"]) for it in done.json["attempts"]] == [
+        ("fast", "still_failing"),
+        ("fast", "stalled"),
+        ("strong", None),
+    ]
+
+
+def test_the_strong_lane_plans_once_and_the_fast_one_writes(tmp_path: Path, server: Loopback) -> None:
+    server.script("large-1", Reply("Change the sign in `add` of calc.py; keep `twice` as it is."))
+    server.script("small-1", Reply(WRONG), Reply(FIX))
+
+    rules = policy(FAST % ", plan_with: strong, attempts: 2" + STRONG % "")
+    done = play(tmp_path, rules, server, "--json")
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert server.calls == [("anthropic", "large-1"), ("openai", "small-1"), ("openai", "small-1")]
+    assert "Do not write the patch" in json.dumps(server.requests[0].body)
+    assert all("Change the sign in `add`" in json.dumps(it.body) for it in server.requests[1:])
+    first, second = done.json["attempts"]
+    assert [call["purpose"] for call in first["calls"]] == ["plan", "patch"]
+    assert [call["purpose"] for call in second["calls"]] == ["patch"]
+    assert "keep `twice`" in second["plan"]
+
+
+def test_a_plan_that_cannot_be_had_leads_to_the_next_lane(tmp_path: Path, server: Loopback) -> None:
+    server.script("large-1", Fault.status(401), Reply(FIX))
+
+    done = play(tmp_path, policy(FAST % ", plan_with: strong" + STRONG % ""), server, "--json")
+
+    assert [(it["lane"], it["failure"]) for it in done.json["attempts"]] == [
+        ("fast", "provider"),
+        ("strong", None),
+    ]
+
+
+RACE = policy(
+    FAST % ""
+    + "  other: {provider: anthropic, model: large-1}\n"
+    + "  duel: {provider: race, race: [fast, other]}\n"
+    + "  top: {provider: anthropic, model: top-1}\n",
+    "routing: {ladder: [duel, top]}\n",
+)
+SUITE = f'checks:\n  - {{name: tests, kind: test, run: ["{sys.executable}", -m, pytest, -q]}}\n'
+SOUND = "def test_add():\n    assert add(2, 2) == 4\n"
+
+
+def with_suite(rules: str) -> str:
+    head, _, _ = rules.partition("checks:")
+    return head + SUITE + "accept: {fast: ran, other: ran, duel: ran, top: ran}\n"
+
+
+def patch(body: str, test: str, name: str) -> str:
+    """A reply that edits `add` and brings a test file."""
+    lines = f"from calc import add\n\n\n{test}".splitlines()
+    added = "".join(f"+{line}\n" for line in lines)
+    return (
+        f"SUMMARY: by {name}\n\n--- a/calc.py\n+++ b/calc.py\n@@ -1,2 +1,2 @@\n def add(a, b):\n-    return a - b\n"
+        f"+    return {body}\n--- /dev/null\n+++ b/test_{name}.py\n@@ -0,0 +1,{len(lines)} @@\n{added}"
+    )
+
+
+def race(root: Path, server: Loopback, one: str, other: str) -> Result:
+    server.script("small-1", Reply(one))
+    server.script("large-1", Reply(other))
+    server.script("top-1", Reply(FIX))
+    pit = Sandpit(
+        root / "pit",
+        {"test_twice.py": "from calc import twice\n\n\ndef test_twice():\n    assert twice(2) == 4\n"},
+        with_suite(RACE),
+    )
+    env = provider_env(pit, server)
+    file = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
+    known = json.loads(file.read_text())
+    known["rates"]["top-1"] = {"input_usd": 1, "output_usd": 1}
+    file.write_text(json.dumps(known))
+    return pit.run("--task", "sums must be right", "--max-usd", "20", "--json", env=env)
+
+
+def test_two_patches_that_pass_each_others_tests_agree(tmp_path: Path, server: Loopback) -> None:
+    edges = "def test_zero():\n    assert add(0, 3) == 3\n"
+
+    done = race(tmp_path, server, patch("a + b", SOUND, "one"), patch("sum((a, b))", edges, "two"))
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    (attempt,) = done.json["attempts"]
+    assert attempt["lane"] == "duel"
+    assert attempt["reason"].startswith("both patches pass each other's tests (2)")
+    assert {call["model_requested"] for call in attempt["calls"]} == {"small-1", "large-1"}
+    assert "must also bring tests" in json.dumps(server.requests[0].body)
+
+
+def test_two_patches_that_do_not_agree_escalate_and_say_how_they_differ(
+    tmp_path: Path, server: Loopback
+) -> None:
+    wrong = patch("a * b", "def test_two():\n    assert add(2, 2) == 4\n", "one")
+    sound = patch("a + b", "def test_three():\n    assert add(1, 3) == 4\n", "two")
+
+    done = race(tmp_path, server, wrong, sound)
+
+    first, second = done.json["attempts"]
+    assert (first["failure"], second["lane"]) == ("disputed", "top")
+    assert "test_two.py::test_three: green with large-1's patch, not with small-1's" in first["difference"]
+    assert "assert 3 == 4" in first["difference"]
+
+
+def test_a_race_without_tests_proves_no_agreement(tmp_path: Path, server: Loopback) -> None:
+    done = race(tmp_path, server, FIX, FIX.replace("a + b", "b + a"))
+
+    first = done.json["attempts"][0]
+    assert first["failure"] == "weak"
+    assert "neither patch brought a test" in first["reason"]
+
+
+def test_an_escalation_answered_by_the_same_model_is_shown(tmp_path: Path, server: Loopback) -> None:
+    server.script("small-1", Reply(WRONG, served_model="large-1"))
+    server.script("large-1", Reply(FIX))
+
+    done = play(tmp_path, policy(FAST % "" + STRONG % ""), server)
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "asked small-1, large-1 answered" in done.stdout
+    assert "no escalation: the same model had answered for fast" in done.stdout
+
+
+def test_the_sandpit_is_what_these_tests_take_it_for() -> None:
+    assert "return a - b" in ADD
