@@ -142,7 +142,15 @@ def made(folder: Path) -> Path:
     if not program.exists():
         print(f"making {venv} …", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        pip: list[str | Path] = [venv / "bin" / "python", "-m", "pip", "install", "-qq", "--disable-pip-version-check", PACKAGE]
+        pip: list[str | Path] = [
+            venv / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "-qq",
+            "--disable-pip-version-check",
+            PACKAGE,
+        ]
         subprocess.run(pip, check=True, stderr=subprocess.DEVNULL)
     return program
 

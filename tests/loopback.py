@@ -328,7 +328,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        wire = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai"}.get(self.path, "")
+        paths = {"/v1/messages": "anthropic", "/v1/chat/completions": "openai"}
+        wire = next((it for end, it in paths.items() if self.path.endswith(end)), "")
         request = Request(wire, self.path, headers, json.loads(raw))
         answer = self.server.loopback.answer_for(request)
         if not wire:

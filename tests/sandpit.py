@@ -144,7 +144,8 @@ def provider_env(pit: Sandpit, server: Loopback, *, rates: bool = True) -> dict[
         "openai": {"wire": "openai", "base_url": server.openai_url, "key_env": "OPENAI_API_KEY"},
         "anthropic": {"wire": "anthropic", "base_url": server.anthropic_url, "key_env": "ANTHROPIC_API_KEY"},
     }
-    known = {"small-1": {"input_usd": 1, "output_usd": 5}, "large-1": {"input_usd": 10, "output_usd": 50}}
+    dollars = {"small-1": (1, 5), "mid-1": (3, 15), "large-1": (10, 50)}
+    known = {model: {"input_usd": read, "output_usd": said} for model, (read, said) in dollars.items()}
     written = {"providers": providers, "rates": known if rates else {}}
     (folder / "config.yaml").write_text(json.dumps(written))
     return {

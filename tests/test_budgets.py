@@ -126,7 +126,8 @@ def test_a_limit_holds_only_what_it_is_for(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("key", ["per_day_usd", "repository_per_day_usd", "author_per_day_usd"])
 def test_no_policy_goes_beyond_what_the_users_configuration_allows(ledger: Ledger, key: str) -> None:
-    mine = purse(ledger, budgets=Budgets.model_validate({key: 0.02}), **dict.fromkeys([key], 40))
+    wide: dict[str, Any] = {key: 40}
+    mine = purse(ledger, budgets=Budgets.model_validate({key: 0.02}), **wide)
     take(mine, 2)
 
     with pytest.raises(LimitReached) as refusal:

@@ -222,6 +222,26 @@ OTHERS = {
         {"Cargo.toml": "[lints.clippy]\nall = 'deny'\n"},
         {"cargo-test": "cargo test --quiet", "cargo-clippy": "cargo clippy --quiet"},
     ),
+    "a Rust project with a style of its own": (
+        {"Cargo.toml": "", "rustfmt.toml": ""},
+        {"cargo-test": "cargo test --quiet", "cargo-fmt": "cargo fmt --check"},
+    ),
+    "a Ruby project with rubocop": ({".rubocop.yml": ""}, {"rubocop": "rubocop"}),
+    "golangci-lint has settings": (
+        {"go.mod": "", ".golangci.yml": ""},
+        {"go-vet": "go vet ./...", "golangci-lint": "golangci-lint run"},
+    ),
+    "isort has settings": ({"setup.cfg": "[isort]\nprofile = black\n"}, {"isort": "isort --check-only ."}),
+    "isort's settings were left behind beside ruff": (
+        {"setup.cfg": "[isort]\n", "ruff.toml": ""},
+        {"ruff": "ruff check ."},
+    ),
+    "a script checks the format": (
+        {
+            "package.json": '{"scripts": {"format:check": "prettier --check .", "format": "prettier --write ."}}'
+        },
+        {"npm-format-check": "npm run format:check"},
+    ),
     "nothing at all": ({"README.md": "# x"}, {}),
 }
 
@@ -243,10 +263,24 @@ def test_finds_the_checks_of_a_project(case: str) -> None:
         ({"pyproject.toml": "[tool.black]\n"}, ["black ."]),
         (
             {"package.json": '{"devDependencies": {"eslint": "9", "prettier": "3"}}'},
-            ["npx --no-install eslint --fix .", "npx --no-install prettier --write ."],
+            ["eslint --fix .", "prettier --write ."],
         ),
+        (
+            {"package.json": '{"devDependencies": {"stylelint": "16"}}', "a/b.scss": "", "c.css": ""},
+            ["stylelint --fix **/*.css **/*.scss"],
+        ),
+        ({"package.json": '{"devDependencies": {"stylelint": "16"}}'}, []),
         ({"go.mod": ""}, ["gofmt -w ."]),
+        ({"go.mod": "tool golang.org/x/tools/cmd/goimports\n"}, ["goimports -w ."]),
+        ({"go.mod": "", ".golangci.yml": ""}, ["golangci-lint run --fix", "gofmt -w ."]),
         ({"Cargo.toml": ""}, ["cargo fmt"]),
+        (
+            {"Cargo.toml": "", "clippy.toml": ""},
+            ["cargo clippy --fix --allow-no-vcs --allow-dirty --quiet", "cargo fmt"],
+        ),
+        ({".rubocop.yml": ""}, ["rubocop --autocorrect"]),
+        ({".isort.cfg": ""}, ["isort ."]),
+        ({".isort.cfg": "", "ruff.toml": ""}, ["ruff check --fix ."]),
         ({"mypy.ini": "[mypy]\n"}, []),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,

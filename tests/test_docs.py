@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from loopback import Fault, Loopback, Reply
 from pydantic import BaseModel
-from sandpit import ADD, BREAKS, FIX, Sandpit, provider_env, replies
+from sandpit import ADD, BREAKS, FIX, POLICY, Sandpit, provider_env, replies
 from test_layers import LAYERS
 
 from route_agent import config, evidence, policy, risk, yamlfile
@@ -184,6 +184,8 @@ def test_paid_calls_failed_calls_and_unknown_prices_fit_the_schema_and_the_table
         env = provider_env(pit, server)
         failed = pit.run("--task", "sums must be right", "--json", env=env)
         env = provider_env(pit, server, rates=False)
+        pit.write(".route-agent/policy.yaml", POLICY + "limits: {unpriced: reserve}\n")
+        pit.commit("call it all the same")
         unpriced = pit.run("--task", "sums must be right", "--json", env=env)
         ledger, stats = pit.run("ledger", "--json", env=env), pit.run("stats", "--json", env=env)
         doctor = pit.run("doctor", "--json", env=env)

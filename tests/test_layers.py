@@ -54,6 +54,7 @@ LAYERS = (
         "library",
         "outward",
         "proof",
+        "recording",
         "quoting",
         "racing",
         "reproducing",

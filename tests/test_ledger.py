@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from route_agent.errors import LedgerError, LimitReached, UsageError
+from route_agent.ledger.allowances import Payer
 from route_agent.ledger.budget import Purse
+from route_agent.ledger.reuse import request_key
+from route_agent.ledger.schema import SCHEMA_VERSION
 from route_agent.ledger.store import Ledger, now
 from route_agent.pricing import Prices, Rates
 from route_agent.records.checks import Isolation, IsolationLevel
 from route_agent.records.grades import Failure, Verdict
-from route_agent.records.lanes import CallState, ModelReply, Prompt, Usage
-from route_agent.records.runs import Attempt, Cost, Run
+from route_agent.records.lanes import Call, CallState, ModelReply, Prompt, Purpose, Shape, Turn, Usage
+from route_agent.records.runs import Attempt, Cost, Quote, Run
 
 PRICES = Prices({"m": Rates(Decimal(1), Decimal(10))}, frozenset({"recorded", "here"}))
 PROMPT = Prompt("", "x" * 2000)  # 1,017 tokens at worst: 1,001 and 16 around the message
@@ -155,8 +160,6 @@ def test_a_damaged_ledger_is_told_and_never_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
-    import sqlite3
-
     path = tmp_path / "ledger.sqlite3"
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 99")
@@ -194,3 +197,283 @@ def test_a_run_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
         ledger.report("x%")
     with pytest.raises(LedgerError, match="never finished"):
         ledger.report("dead")
+
+
+# --- files of older versions -------------------------------------------------------------------------------
+
+OLD = Path(__file__).parent / "ledgers"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_that_an_older_version_wrote_is_brought_up_to_date_and_nothing_is_lost(
+    tmp_path: Path, version: int
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    database = sqlite3.connect(path)
+    database.executescript((OLD / f"version-{version}.sql").read_text())
+    before = database.execute("SELECT id, lane, cost_micro_usd, reply FROM call ORDER BY id").fetchall()
+    assert database.execute("PRAGMA user_version").fetchone()[0] == version
+    database.close()
+
+    ledger = Ledger(path)
+
+    (told,) = ledger.runs()
+    assert (told["verdict"], told["cost_micro_usd"], told["accepted_lane"]) == ("accepted", 19_250, "strong")
+    assert ledger.report("latest")["id"] == told["id"]
+    assert [lane.lane for lane in ledger.lane_statistics()] == ["fast", "strong"]
+    assert ledger.spent("repository = :it", {"it": told["repository"]}) == 19_250
+    assert ledger.calibration("fast", "small-1") == 1.0  # what was estimated then, nobody wrote down
+    assert ledger.stored_reply("") is None
+    assert ledger.integrity() == "ok"
+    mine = purse(ledger, "new")
+    mine.settle(mine.reserve("fast", "p", "m", PROMPT, 10), ModelReply("hi", "m", Usage(5, 0, 0, 5)), 1)
+    ledger.begin(run("new"), forced_lane=False)
+    ledger.add_attempt("new", 1, Attempt("fast", "p", "m", mine.made(0, "fast")))
+    ledger.quote("new", Quote(expected=1, low=1, high=2))
+    ledger.close()
+
+    database = sqlite3.connect(path)
+    assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 3
+    kept = database.execute("SELECT id, lane, cost_micro_usd, reply FROM call ORDER BY id").fetchall()
+    assert kept[: len(before)] == before
+    fresh = Ledger(tmp_path / "fresh.sqlite3")
+    fresh.close()
+    assert _tables(path) == _tables(tmp_path / "fresh.sqlite3")
+    database.close()
+
+
+def _tables(path: Path) -> dict[str, list[tuple[str, str, int]]]:
+    """Every table's columns with their types, and every index with none."""
+    database = sqlite3.connect(path)
+    names = [row[0] for row in database.execute("SELECT name FROM sqlite_master")]
+    found = {
+        name: [(row[1], row[2], row[3]) for row in database.execute(f"PRAGMA table_info({name})")]
+        for name in names
+    }
+    database.close()
+    return found
+
+
+def test_two_processes_that_open_an_old_file_at_once_bring_it_up_to_date_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    database = sqlite3.connect(path)
+    database.executescript((OLD / "version-1.sql").read_text())
+    database.close()
+    script = (
+        "import sys; from pathlib import Path; from route_agent.ledger.store import Ledger\n"
+        "print(len(Ledger(Path(sys.argv[1])).runs()))\n"
+    )
+
+    opened = [
+        subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+
+    assert [process.communicate(timeout=60)[0].strip() for process in opened] == ["1"] * 4
+
+
+# --- what is left out of what lanes are worth --------------------------------------------------------------
+
+
+def answered(**facts: object) -> Call:
+    told: dict[str, object] = {
+        "id": 1,
+        "lane": "fast",
+        "provider": "p",
+        "model_requested": "m",
+        "model_served": "m",
+        "state": CallState.DONE,
+        "usage": Usage(1000, 0, 0, 200),
+        "cost_micro_usd": 3000,
+        "reserved_micro_usd": 9000,
+        "seconds": 1.0,
+    }
+    return Call(**{**told, **facts})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        Attempt("fast", "p", "m", (answered(model_served="another"),)),
+        Attempt("fast", "p", "m", (answered(reused=True, cost_micro_usd=0),)),
+        Attempt("fast", "p", "m", (answered(),), same_model_as="lower"),
+    ],
+    ids=["another model answered", "a stored reply answered", "the same model as below answered"],
+)
+def test_what_says_nothing_of_a_lane_is_left_out_of_everything_that_is_learnt(
+    ledger: Ledger, odd: Attempt
+) -> None:
+    ledger.begin(run("a"), forced_lane=False)
+    for number in range(1, 11):
+        ledger.add_attempt("a", number, Attempt("fast", "p", "m", (answered(),), seconds=2.0))
+    ledger.begin(run("odd"), forced_lane=False)
+    for number in range(1, 31):
+        ledger.add_attempt("odd", number, replace(odd, seconds=900.0))
+
+    (fast,) = ledger.lane_statistics()
+    assert (fast.attempts, fast.median_seconds) == (10, 2.0)
+    assert ledger.usual("fast", "m").runs == 10
+    assert ledger.lane_quantile("fast", "m", "seconds", 0.9) == 2.0
+
+
+def test_a_quantile_is_what_so_many_attempts_stayed_within(ledger: Ledger) -> None:
+    ledger.begin(run("a"), forced_lane=False)
+    for number in range(1, 10):
+        call = answered(cost_micro_usd=number * 1000, usage=Usage(number * 100, 0, 0, 1))
+        ledger.add_attempt("a", number, Attempt("fast", "p", "m", (call,), seconds=float(number)))
+    assert ledger.lane_quantile("fast", "m", "usd", 0.9) is None  # nine are too few
+
+    call = answered(cost_micro_usd=10_000, usage=Usage(1000, 0, 0, 1))
+    ledger.add_attempt("a", 10, Attempt("fast", "p", "m", (call,), seconds=10.0))
+
+    assert ledger.lane_quantile("fast", "m", "usd", 0.9) == 0.009
+    assert ledger.lane_quantile("fast", "m", "tokens", 0.5) == 501
+    assert ledger.lane_quantile("fast", "m", "seconds", 0.99) == 10.0
+    assert ledger.lane_quantile("fast", "other", "seconds", 0.9) is None
+
+
+def test_attempts_without_an_answer_or_a_price_say_nothing_of_what_one_takes(ledger: Ledger) -> None:
+    ledger.begin(run("a"), forced_lane=False)
+    for number in range(1, 11):
+        ledger.add_attempt("a", number, Attempt("fast", "p", "m", failure=Failure.PROVIDER, seconds=0.1))
+        unknown = answered(cost_micro_usd=None, usage=None)
+        ledger.add_attempt("a", number + 50, Attempt("fast", "p", "m", (unknown,), seconds=3.0))
+
+    assert ledger.lane_quantile("fast", "m", "usd", 0.5) is None
+    assert ledger.lane_quantile("fast", "m", "tokens", 0.5) is None
+    assert ledger.lane_quantile("fast", "m", "seconds", 0.5) == 3.0
+
+
+def test_the_calibration_is_the_median_of_what_was_counted_and_bounded(ledger: Ledger) -> None:
+    mine = purse(ledger)
+
+    def count(tokens: int, *, model: str = "m", served: str = "m", is_estimate: bool = False) -> None:
+        held = mine.reserve("fast", "p", model, Prompt("", "x" * 3500), 10)  # taken for 1,000 tokens
+        usage = Usage(tokens, 0, 0, 5, is_estimate=is_estimate)
+        mine.settle(held, ModelReply("hi", served, usage), 0.1)
+
+    assert ledger.calibration("fast", "m") == 1.0
+    for tokens in (1200, 1300, 9000):
+        count(tokens)
+    assert ledger.calibration("fast", "m") == 1.3
+    count(8000, served="another")
+    count(8000, is_estimate=True)
+    assert ledger.calibration("fast", "m") == 1.3
+    for _ in range(10):
+        count(9000, model="big", served="big")
+        count(10, model="tiny", served="tiny")
+    assert (ledger.calibration("fast", "big"), ledger.calibration("fast", "tiny")) == (3.0, 0.3)
+    assert ledger.calibration("strong", "m") == 1.0
+
+
+# --- the same request again --------------------------------------------------------------------------------
+
+KEY = "k" * 64
+
+
+def asked(mine: Purse, reply: ModelReply, key: str = KEY) -> Call:
+    held = mine.reserve("fast", "p", "m", PROMPT, 10, request_key=key)
+    return mine.settle(held, reply, 1.0)
+
+
+def again(mine: Purse, key: str = KEY) -> tuple[ModelReply, Call] | None:
+    return mine.again("fast", "p", "m", PROMPT, key, purpose=Purpose.PATCH)
+
+
+def test_a_stored_reply_answers_for_nothing_and_is_marked(ledger: Ledger) -> None:
+    asked(purse(ledger), ModelReply("the patch", "m", Usage(100, 0, 0, 10), stop="end"))
+    mine = purse(ledger, "r2")
+
+    found = again(mine)
+
+    assert found
+    reply, call = found
+    assert (reply.text, reply.model_served, reply.stop) == ("the patch", "m", "end")
+    assert (call.cost_micro_usd, call.reserved_micro_usd, call.reused) == (0, 0, True)
+    assert (call.state, call.price_basis, call.usage) == (CallState.DONE, "reused", Usage())
+    assert mine.calls == [call]
+    assert purse(ledger).spent_today() == pytest.approx(0.0002)  # of the one that was sent
+    assert again(purse(ledger, "r3"), key="another") is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        ModelReply("use sk-ant-api03-" + "A" * 40, "m", None, stop="end"),
+        ModelReply("half of it", "m", None, stop="max_tokens"),
+        ModelReply("not by it", "another-model", None, stop="end"),
+        ModelReply("  ", "m", None, stop="end"),
+    ],
+    ids=["redacted", "cut short", "another model", "empty"],
+)
+def test_a_reply_that_is_not_whole_or_not_the_models_own_never_answers_again(
+    ledger: Ledger, reply: ModelReply
+) -> None:
+    asked(purse(ledger), reply)
+
+    assert again(purse(ledger, "r2")) is None
+
+
+def test_a_recorded_or_failed_or_reused_reply_never_answers_again(ledger: Ledger) -> None:
+    mine = purse(ledger)
+    held = mine.reserve("fast", "recorded", "m", PROMPT, 10, request_key=KEY)
+    mine.settle(held, ModelReply("played", "m", None, stop="end"), 0.0)
+    assert again(mine) is None
+    mine.fail(mine.reserve("fast", "p", "m", PROMPT, 10, request_key=KEY), CallState.LOST, "timeout", 1.0)
+    assert again(mine) is None
+
+
+def test_a_request_is_the_same_only_if_every_part_of_it_is() -> None:
+    shape = Shape("patch", {"type": "object"})
+    prompt = Prompt("s", "u", (Turn("assistant", "a"), Turn("user", "b")), "p", shape)
+    settings = {"effort": "low", "max_output_tokens": 10}
+    others = (
+        ("q", "m", settings, prompt, "t"),
+        ("p", "n", settings, prompt, "t"),
+        ("p", "m", {**settings, "effort": "high"}, prompt, "t"),
+        ("p", "m", settings, prompt, "another tree"),
+        *(
+            ("p", "m", settings, replace(prompt, **change), "t")
+            for change in (
+                {"system": "S"},
+                {"user": "U"},
+                {"project": "P"},
+                {"later": ()},
+                {"later": (Turn("assistant", "ab"), Turn("user", ""))},
+                {"shape": None},
+                {"shape": Shape("patch", {"type": "array"})},
+                {"system": "su", "user": ""},
+            )
+        ),
+    )
+
+    keys = {request_key(*it) for it in (("p", "m", settings, prompt, "t"), *others)}
+
+    assert len(keys) == len(others) + 1
+    assert request_key("p", "m", dict(reversed(settings.items())), prompt, "t") in keys
+
+
+def test_everything_that_a_call_tells_is_written_down(ledger: Ledger) -> None:
+    mine = Purse(
+        ledger,
+        "r1",
+        Prices({"m": Rates(Decimal(2), Decimal(10), Decimal("0.2"), Decimal(4), Decimal(8))}, frozenset()),
+        max_usd=1,
+        per_day_usd=1,
+        payer=Payer("/r", "ada@example.org"),
+    )
+    held = mine.reserve("fast", "p", "m", PROMPT, 100, purpose=Purpose.PLAN, fallback_for="dear")
+    usage = Usage(1000, 300, 200, 50, 20, cache_write_1h=100)
+
+    call = mine.settle(held, ModelReply("hi", "m", usage), 1.0)
+
+    assert call.saved_micro_usd == 300 * (2 - 0.2) + 100 * (2 - 4) + 100 * (2 - 8)
+    database = sqlite3.connect(ledger.path)
+    database.row_factory = sqlite3.Row
+    row = dict(database.execute("SELECT * FROM call").fetchone())
+    database.close()
+    assert row["cost_micro_usd"] == 500 * 2 + 300 * 0.2 + 100 * 4 + 100 * 8 + 50 * 10
+    told = ("repository", "author", "purpose", "fallback_for", "price_basis", "cache_write", "cache_write_1h")
+    assert [row[name] for name in told] == ["/r", "ada@example.org", "plan", "dear", "rates", 200, 100]
+    assert row["saved_micro_usd"] == call.saved_micro_usd
+    assert (row["estimated_tokens"], call.estimated_tokens) == (572, 572)

@@ -100,7 +100,7 @@ def test_two_lanes_of_a_run_get_one_beginning_on_the_wire(tmp_path: Path) -> Non
         small, large = server.requests
     texts = [[block_text(it["content"]) for it in request.body["messages"]] for request in (small, large)]
     assert block_text(large.body["system"]).startswith(SYSTEM)
-    assert block_text(large.body["system"]) == "".join(texts[0][:-1])
+    assert block_text(large.body["system"]).split() == "".join(texts[0][:-1]).split()
     assert texts[1][0] == texts[0][-1]  # the task, for another model and another wire
     assert "earlier attempt 1 failed" in texts[1][-1]
 

@@ -94,7 +94,6 @@ def means(ground: Opened, folder: Path, replies: tuple[Turns, ...], *, attempts:
         prover=prover,
         trees=ground.slot.trees,
         purse=Purse(Ledger(folder / "ledger.sqlite3"), "run1", prices, max_usd=1, per_day_usd=1),
-        prices=prices,
         deadline=time.monotonic() + 120,
         on=lambda event: None,
     )

@@ -435,24 +435,20 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_h
     from test_ledger import run as begun
 
     path = tmp_path / "ledger.sqlite3"
-    ledger = Ledger(path)
-    ledger.begin(begun("old1"), forced_lane=False)
-    ledger.close()
-    with sqlite3.connect(path) as database:  # as version 1 had it
-        database.execute("DROP TABLE review")
-        database.execute("PRAGMA user_version = 1")
+    with sqlite3.connect(path) as database:
+        database.executescript((Path(__file__).parent / "ledgers" / "version-1.sql").read_text())
     database.close()
 
     ledger = Ledger(path)
     ledger.begin(begun("new1"), forced_lane=False)
     ledger.add_attempt("new1", 1, Attempt("fast", "p", "m", reviews=(reviewed(Opinion.APPROVE),)))
 
-    assert [row["id"] for row in ledger.runs()] == ["new1", "old1"]
+    assert [row["verdict"] for row in ledger.runs()] == [None, "accepted"]
     assert ledger.tracks() == {"other-1": Track(reviewed=1)}
     assert ledger.integrity() == "ok"
     ledger.close()
     with sqlite3.connect(path) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 2
+        assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 3
     database.close()
 
 

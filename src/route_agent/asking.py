@@ -128,8 +128,8 @@ def _read(path: str, first: str | None, last: str | None) -> Need:
 
 def _bare(text: str) -> str:
     """Without the quotes or backticks that somebody put around it."""
-    text = text.strip()
-    while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
+    text = text.strip().strip("`").strip()
+    while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
     return text
 

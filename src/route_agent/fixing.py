@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from route_agent.records.checks import CheckKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from route_agent.policy import Argv, CheckSpec
 
@@ -52,6 +52,11 @@ _RUNNERS_BY_WORD = frozenset(
     for name in names
 )
 _PYTHON = re.compile(r"(?:python|pypy)[0-9.]*")
+
+
+def kind_asked(task_class: str, red: Collection[CheckKind]) -> CheckKind | None:
+    """Which of the kinds that are red a task of this class is about: the nearest; None where it is none."""
+    return next((kind for kind in FIXED_BY_CLASS.get(task_class, ()) if kind in red), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +127,10 @@ def commands_for(
 
 
 def _asked(checks: Sequence[CheckSpec], red: set[str], task_class: str) -> list[CheckSpec]:
-    """The red checks of the first kind of the class of which there are any."""
-    for kind in FIXED_BY_CLASS.get(task_class, ()):
-        if found := [check for check in checks if check.name in red and check.kind is kind]:
-            return found
-    return []
+    """The red checks that a task of this class is about."""
+    found = [check for check in checks if check.name in red]
+    kind = kind_asked(task_class, {check.kind for check in found})
+    return [check for check in found if check.kind is kind]
 
 
 def _answering(check: CheckSpec, tools: dict[Argv, Tool | None]) -> set[Argv]:

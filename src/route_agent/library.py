@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PROJECT_BYTES = 28_000  # one size wherever it fits, so that lanes of different sizes are told the same
 MOST_SHOWN = 60
 _FAILING_READ = 10
+_FEW = 3
+_SMALL_BYTES = 16_000
 
 
 def _uncalibrated(spec: LaneSpec) -> float:
@@ -209,7 +211,13 @@ class Library:
             near=[*near.imported(first), *self._defined, *near.importers(first)],
             by_words=context.by_words(known.brief, self.shelf.entries),
         )
-        return [path for path in order if path in self.shelf.entries][:MOST_SHOWN]
+        chosen = [path for path in order if path in self.shelf.entries][:MOST_SHOWN]
+        if len(chosen) < _FEW:  # nothing says what it is about: the whole of a small project is soon read
+            rest = [path for path in outline.ranked(self.shelf.entries) if path not in chosen]
+            contents = self.shelf.read(rest[:MOST_SHOWN])
+            if sum(map(len, contents.values())) <= _SMALL_BYTES and len(rest) <= MOST_SHOWN:
+                return [*chosen, *contents]
+        return chosen
 
     @cached_property
     def _contents(self) -> dict[str, bytes]:

@@ -14,7 +14,7 @@ from route_agent.redaction import redact
 from route_agent.symbols import language_of, symbols_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from route_agent.symbols import Symbol
 
@@ -59,13 +59,18 @@ def write_outline(
     if sum(size(path) + 1 for path in lines) > allowed * 2 // 3:
         lines = _folded(sorted(paths), allowed * 2 // 3)
     left = allowed - sum(size(line) + 1 for line in lines.values())
-    for path, names in _named(sorted(set(lines) & set(paths), key=_rank), read):
+    for path, names in _named(ranked(set(lines) & set(paths)), read):
         told = f": {names}" if names else ""
         if size(told) > left:
             break
         left -= size(told)
         lines[path] += told
     return bounded("\n".join(lines.values()), max(0, allowed))
+
+
+def ranked(paths: Iterable[str]) -> list[str]:
+    """Source files in the order in which they are told: no tests first, and what lies higher."""
+    return sorted((path for path in paths if language_of(path)), key=_rank)
 
 
 def _rank(path: str) -> tuple[bool, int, str]:
@@ -78,7 +83,7 @@ def _rank(path: str) -> tuple[bool, int, str]:
 def _named(
     paths: Sequence[str], read: Callable[[Sequence[str]], Mapping[str, bytes]]
 ) -> Iterator[tuple[str, str]]:
-    sources = [path for path in paths if language_of(path)][:_MOST_READ]
+    sources = paths[:_MOST_READ]
     for start in range(0, len(sources), _BATCH):
         contents = read(sources[start : start + _BATCH])
         for path in sources[start : start + _BATCH]:

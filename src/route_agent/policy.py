@@ -357,6 +357,12 @@ class Policy(Strict):
                 for key, name in helpers.items():
                     if name is not None and not self._is_model_lane(name):
                         raise ValueError(f'models.{lane}.{key} names "{name}", which is no lane with a model')
+                dearest = [it for it in self.routing.ladder if self._is_model_lane(it)][-1:]
+                if len(self.routing.ladder) > 1 and spec.compact_with in dearest:
+                    raise ValueError(
+                        f"models.{lane}.compact_with names {spec.compact_with}, the top of the ladder: a"
+                        " summary is work for a cheaper lane"
+                    )
                 for name in spec.race:
                     if any(it.provider == RACE or it.is_fixer for it in self.models.get(name, (spec,))):
                         raise ValueError(f'models.{lane}.race names "{name}", which is no lane that can race')

@@ -99,6 +99,7 @@ REPAIR_JSON = f"""\
 # earlier attempts are told in turns of their own: what stands before them is the same for every attempt, and
 # two turns of one side in a row are more than some servers take
 EARLIER = "What came of earlier attempts at this task?"
+MORE = "Is there anything else to know?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,11 @@ def with_attempts(prompt: Prompt, tried: Sequence[Attempt], most: int) -> Prompt
         for number, it in enumerate(tried, 1)
     ]
     return prompt.followed_by(Turn("assistant", EARLIER), Turn("user", leaving("\n".join(told))))
+
+
+def told_more(prompt: Prompt, words: str) -> Prompt:
+    """The prompt with a word more behind it; turns of the two sides go on taking turns."""
+    return prompt.followed_by(Turn("assistant", MORE), Turn("user", leaving(words)))
 
 
 def _between(parts: Sequence[tuple[str, str]], key: bytes, before_last: str = "") -> str:

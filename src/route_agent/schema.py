@@ -27,14 +27,14 @@ class SchemaError(ValueError):
     """Readable as `where:line: what`; the caller turns it into its own kind of error."""
 
 
-def read(text: str | bytes, where: str) -> yamlfile.Document:
+def read(text: str | bytes, where: str, *, limit: int = yamlfile.MAX_BYTES) -> yamlfile.Document:
     """Read a YAML text whose top level is keys and values.
 
     Raises:
         SchemaError: not such a text.
     """
     try:
-        document = yamlfile.parse(text)
+        document = yamlfile.parse(text, limit)
     except yamlfile.YamlError as error:
         raise SchemaError(f"{where}:{error.line}: {error.what}") from error
     if document.data is None:

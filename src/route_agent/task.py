@@ -122,7 +122,7 @@ class _TaskRun:
             replayed=options.replies is not None,
             forced_lane=options.wish.force,
             verification=" && ".join(shlex.join(check.run) for check in self.policy.checks),
-            notices=ground.notices,
+            notices=(*ground.notices, *_of_the_recording(ground, options)),
         )
         self.purse = Purse.of(
             ledger,
@@ -253,6 +253,7 @@ class _TaskRun:
                 terms=partial(self._terms, specs=specs, lanes=lanes, library=library),
                 shelf=library.shelf,
                 compact=partial(_compact, lanes=lanes, specs=specs),
+                start=self.ground.start,
             )
 
         first = cache(lambda lane: library.request(specs[lane], ()))  # quoted and then sent
@@ -387,7 +388,6 @@ class _TaskRun:
             prover=self._another_prover,
             trees=self.ground.slot.trees,
             purse=self.purse,
-            prices=self.prices,
             deadline=self.began + self.policy.limits.deadline_s,
             on=self.on,
             withheld=self.outward.withheld,
@@ -477,6 +477,10 @@ def _compact(
 
 def _question(library: Library, spec: LaneSpec) -> Prompt:
     return library.request(spec, ()).prompt
+
+
+def _of_the_recording(ground: Opened, options: Options) -> tuple[str, ...]:
+    return options.replies.notices(ground.base, ground.start) if options.replies else ()
 
 
 def _limited(policy: Policy, options: Options) -> Policy:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from route_agent import places
 from route_agent.errors import UsageError
 from route_agent.records.lanes import Prompt
 from route_agent.redaction import redact, redact_all
@@ -169,3 +170,9 @@ def prune(repository: Path, keep: Path) -> None:
         if number > KEPT_RUNS or left < 0:
             with suppress(OSError):
                 remove(calls)
+
+
+def folder_of(run_id: str) -> Path:
+    """The folder of a run by its id, whichever repository it was in."""
+    found = sorted(places.state_dir().glob(f"repos/*/run-{run_id}"))
+    return found[0] if found else places.state_dir() / "repos" / "none" / f"run-{run_id}"

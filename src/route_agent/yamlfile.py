@@ -53,15 +53,15 @@ _SCALARS: tuple[tuple[re.Pattern[str], Any], ...] = (
 )
 
 
-def parse(text: str | bytes) -> Document:
+def parse(text: str | bytes, limit: int = MAX_BYTES) -> Document:
     """Read one YAML document.
 
     Raises:
         YamlError: not YAML, not UTF-8, too large, too deep, more than one document, a repeated key, an
             anchor, a tag, a number longer than any that is meant.
     """
-    if len(text) > MAX_BYTES:
-        raise YamlError(1, f"larger than {MAX_BYTES // 1024} KiB")
+    if len(text) > limit:
+        raise YamlError(1, f"larger than {limit // 1024} KiB")
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8-sig")

@@ -102,7 +102,9 @@ def task(
     ] = True,
     replay: Annotated[
         Path | None,
-        typer.Option("--replay", metavar="FILE", help="Answer from recorded replies; no model is called."),
+        typer.Option(
+            "--replay", metavar="FILE|FOLDER", help="Answer from recorded replies; no model is called."
+        ),
     ] = None,
     as_json: Json = False,
     directory: Directory = Path(),
@@ -195,6 +197,9 @@ def show(
     run: Annotated[
         str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")
     ] = "latest",
+    calls: Annotated[
+        bool, typer.Option("--calls", help="Show what was sent to models and what they answered.")
+    ] = False,
     as_json: Json = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show failing output and patches as well.")
@@ -203,7 +208,22 @@ def show(
     """Print a run's report again."""
     from route_agent.cli.ledger import show as body
 
-    body(run, as_json=as_json, verbose=verbose)
+    body(run, as_json=as_json, verbose=verbose, calls=calls)
+
+
+@app.command()
+def record(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's id, its beginning, or `latest`.")
+    ] = "latest",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FOLDER", help="Where to; a new folder here by default.")
+    ] = None,
+) -> None:
+    """Write what the models said in a run as a folder for --replay."""
+    from route_agent.cli.record import record as body
+
+    body(run, out)
 
 
 @app.command()

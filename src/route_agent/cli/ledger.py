@@ -19,8 +19,8 @@ def _open() -> Ledger:
     return Ledger(places.ledger_file())
 
 
-def show(run_id: str, *, as_json: bool, verbose: bool) -> None:
-    """Print a run's report again, from the ledger."""
+def show(run_id: str, *, as_json: bool, verbose: bool, calls: bool = False) -> None:
+    """Print a run's report again, from the ledger; or what was said in it."""
     with plain_errors(as_json=as_json):
         from pydantic import TypeAdapter
 
@@ -28,6 +28,9 @@ def show(run_id: str, *, as_json: bool, verbose: bool) -> None:
 
         stored = _open().report(run_id)
         run: Run = TypeAdapter(Run).validate_python(stored)
+        if calls:
+            _show_calls(run.id, as_json=as_json)
+            return
         if as_json:
             from route_agent.report.json import run_object
 
@@ -36,6 +39,18 @@ def show(run_id: str, *, as_json: bool, verbose: bool) -> None:
         from route_agent.report.terminal import render
 
         print_lines(render(run, verbose=verbose))
+
+
+def _show_calls(run_id: str, *, as_json: bool) -> None:
+    from route_agent.transcripts import folder_of, read_calls
+
+    said = read_calls(folder_of(run_id))
+    if as_json:
+        print_json({"schema": 1, "run": run_id, "calls": said})
+        return
+    from route_agent.report.transcript import render_calls
+
+    print_lines(render_calls(said))
 
 
 def list_runs(limit: int, *, as_json: bool) -> None:

@@ -55,7 +55,8 @@ def package_scripts(project: Project) -> Iterator[Hit]:
             text = project.texts["package.json"]
             place = placed("package.json", text, rf'"{name}"\s*:', max(text.find('"scripts"'), 0))
             # `bun test` and `yarn test` may be other things than the script: `run` never is
-            yield Hit(f"{manager}-{name}", kind, (manager, "run", name), f"{place} scripts.{name}")
+            called = f"{manager}-{name.replace(':', '-')}"
+            yield Hit(called, kind, (manager, "run", name), f"{place} scripts.{name}")
 
 
 def unfit_scripts(project: Project) -> Iterator[str]:

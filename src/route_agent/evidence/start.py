@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from route_agent.brief import words_found
-from route_agent.fixing import FIXED_BY_CLASS
+from route_agent.fixing import kind_asked
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Outcome
 from route_agent.records.grades import Grade
 
@@ -85,21 +85,22 @@ def _is_measured(check: CheckSpec | None, result: CheckResult) -> bool:
 def targets(baseline: CheckRun, task_class: TaskClass, brief: str, touched: Iterable[str]) -> frozenset[str]:
     """What is red at start and should be green afterwards, as `check::test` or `check::exit`.
 
-    For lint, format and type tasks: the red checks of that kind. Otherwise the red tests that the brief
+    For lint, format and type tasks: the red checks of that kind, or where none of lint is red, those of
+    format, and the other way round. Otherwise the red tests that the brief
     names, or whose file belongs by name to a touched one (`test_worker.py` and `worker.py`) or to a word of
     the brief ("the sync worker"); other red tests are pre-existing and nobody's fault. A red test command
     that tells no test ids is always wanted: as long as it is red, it proves nothing about any patch.
     """
     stems = {posixpath.splitext(posixpath.basename(path))[0] for path in touched}
     stems |= {word for word in re.findall(r"\w+", brief.casefold()) if len(word) > 3}
+    asked = kind_asked(task_class, {result.kind for result in baseline.failed})
     found: set[str] = set()
     for result in baseline.failed:
         if (
             result.flaky and not result.red
         ):  # what is green by itself at start proves nothing by turning green
             continue
-        about_it = result.kind in FIXED_BY_CLASS.get(task_class, ())
-        if about_it or (result.kind is CheckKind.TEST and result.tests is None):
+        if result.kind is asked or (result.kind is CheckKind.TEST and result.tests is None):
             found |= _ids(result)
         elif result.kind is CheckKind.TEST:
             found |= {

@@ -150,7 +150,7 @@ def _claude(output: str) -> Bill:
     return Bill(
         usage=usage,
         model=busiest,
-        text=str(told.get("result") or "; ".join(map(str, told.get("errors") or ())) or subtype),
+        text=str(told.get("result") or told.get("errors") or subtype),
         turns=_count(told, "num_turns"),
         says_done=subtype == "success" and told.get("is_error") is False,
         over_budget=subtype == "error_max_budget_usd",
@@ -187,8 +187,9 @@ def _added(so_far: Usage | None, facts: object) -> Usage:
 
 
 _AIDER_TOKENS = re.compile(r"^Tokens: (?P<figures>.+? received)\.", re.MULTILINE)
-_AIDER_FIGURE = re.compile(r"([\d.,]+)(k|M)? (sent|cache write|cache hit|received)")
-_AIDER_COST = re.compile(r"\$([\d.,]+) session\.")
+_AIDER_NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
+_AIDER_FIGURE = re.compile(_AIDER_NUMBER + r"(k|M)? (sent|cache write|cache hit|received)")
+_AIDER_COST = re.compile(r"\$" + _AIDER_NUMBER + r" session\.")
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
@@ -201,7 +202,8 @@ def _aider(output: str) -> Bill:
             counts[what] += round(float(number.replace(",", "")) * _TIMES[unit])
     costs = _AIDER_COST.findall(output)
     usage = Usage(
-        input_total=counts["sent"],
+        # rounded as they are, the parts may pass the whole
+        input_total=max(counts["sent"], counts["cache hit"] + counts["cache write"]),
         cache_read=counts["cache hit"],
         cache_write=counts["cache write"],
         output_total=counts["received"],

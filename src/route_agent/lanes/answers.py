@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from route_agent.asking import object_in
 from route_agent.errors import ProviderError
 from route_agent.records.lanes import Prompt, Usage
 from route_agent.redaction import redact
@@ -341,9 +342,12 @@ def _is_price(value: Any) -> bool:
 
 
 def summary_in(reply: str) -> str:
-    """What the reply says of itself in its first line `SUMMARY: …`, fit for a report; empty without one."""
-    found = _SUMMARY.search(reply)
-    return one_line(found[1], _SUMMARY_LETTERS) if found else ""
+    """What the reply says of itself, as `SUMMARY: …` or under `summary` of its JSON, fit for a report."""
+    told = (object_in(reply) or {}).get("summary")
+    if not isinstance(told, str):
+        found = _SUMMARY.search(reply)
+        told = found[1] if found else ""
+    return one_line(told, _SUMMARY_LETTERS)
 
 
 def require_whole(reply: ModelReply, model: str) -> None:

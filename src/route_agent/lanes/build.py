@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from route_agent.config import Config
     from route_agent.lanes.base import Answerer, Lane
     from route_agent.lanes.model import ModelLane
-    from route_agent.lanes.recorded import RecordedReplies
+    from route_agent.lanes.recorded import Kind, RecordedLane, RecordedReplies
     from route_agent.policy import LaneSpec, Policy
 
 
@@ -43,20 +43,49 @@ def build_lanes(
     """
     means = Means(policy, config, allowed, project, environment)
     lanes: dict[str, Lane] = {}
+    recorded = _recorded(policy, replies) if replies else {}
     unusable: dict[str, str] = {}
     specs: dict[str, LaneSpec] = {}
     for name, alternatives in policy.models.items():
         why = {spec: means.why_not(name, spec) for spec in alternatives}
         specs[name] = next((spec for spec in alternatives if not why[spec]), alternatives[0])
-        if replies and not specs[name].is_fixer:
-            from route_agent.lanes.recorded import RecordedLane
-
-            lanes[name] = RecordedLane(name, replies)
+        if name in recorded and not specs[name].is_fixer:
+            lanes[name] = _replayed(name, specs[name], recorded)
         elif why[specs[name]]:
             unusable[name] = _in_words(alternatives, config, why)
         else:
             lanes[name] = means.lane(name, specs[name])
     return lanes, unusable, specs
+
+
+def _recorded(policy: Policy, replies: RecordedReplies) -> dict[str, RecordedLane]:
+    from route_agent.lanes.recorded import RecordedLane
+
+    return {name: RecordedLane(name, replies) for name in policy.models}
+
+
+def _replayed(name: str, spec: LaneSpec, recorded: Mapping[str, RecordedLane]) -> Lane:
+    """A lane that plays its replies; a race between two of them is run as one."""
+    if spec.provider != RACE:
+        return recorded[name]
+    from route_agent.lanes.race import RaceLane
+
+    first, second = spec.race
+    return RaceLane(name, (recorded[first], recorded[second]), at_once=False)
+
+
+def _by_model(
+    name: str, entries: tuple[LaneSpec, ...], replies: RecordedReplies, *kinds: Kind
+) -> list[RecordedLane]:
+    """A lane for each model that answered in its name, in the policy's order as far as it names them."""
+    from route_agent.lanes.recorded import RecordedLane
+
+    wanted = [spec.model for spec in entries]
+    models = replies.models(name, *kinds)
+    ordered = sorted(models, key=lambda it: wanted.index(it) if it in wanted else len(wanted))
+    parts = (it for it in replies.replies if it.kind in kinds)
+    said = replies.model_copy(update={"replies": tuple(parts)})
+    return [RecordedLane(name, said.by(model)) for model in ordered]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +201,8 @@ def build_reviewers(
     if not entries:
         return (), f'the policy has no lane "{name}"'
     if replies:
-        from route_agent.lanes.recorded import RecordedLane
-
-        opinions = replies.model_copy(update={"replies": replies.of(name, "opinion")})
-        return ((RecordedLane(name, opinions),), "") if opinions.replies else ((), "no opinion is recorded")
+        asked = tuple(_by_model(name, entries, replies, "opinion"))
+        return asked, "" if asked else "no opinion is recorded"
     callable_here = [spec for spec in entries if usable(spec, config)]
     lanes = tuple(_model_lane(name, spec, config) for spec in callable_here)
     return lanes, "" if lanes else _keys_missing(entries, config)
@@ -190,11 +217,9 @@ def build_writers(
     if not entries:
         return (), f'the policy has no lane "{name}"'
     if replies:
-        from route_agent.lanes.recorded import RecordedLane
-
-        if not replies.of(name):
-            return (), f"no reply is recorded for lane {name}"
-        return ((RecordedLane(name, replies), entries[0]),), ""
+        asked = _by_model(name, entries, replies, "test") or _by_model(name, entries, replies, "patch")
+        why = "" if asked else f"no reply is recorded for lane {name}"
+        return tuple((lane, entries[0]) for lane in asked), why
     callable_here = [spec for spec in entries if usable(spec, config)]
     lanes = tuple((_model_lane(name, spec, config), spec) for spec in callable_here)
     return lanes, "" if lanes else _keys_missing(entries, config)

@@ -79,8 +79,7 @@ class CommandLane:
             HostilePatch: one of the variables' values stands in a file that it wrote.
         """
         spec, agent = self._spec, self._agent
-        cap = spec.cap
-        seconds = min(spec.timeout_s, cap.seconds if isinstance(cap.seconds, int | float) else spec.timeout_s)
+        cap = desk.terms.usd
         with desk.workspace(request.start) as place:
             agency = place.agency
             if agency is None or not agency.walled:
@@ -90,20 +89,27 @@ class CommandLane:
                     hint="an agent works only behind walls: route-agent doctor says what is missing",
                 )
             work = _Work(agent, self._program, spec, self._secrets, agency)
-            reply, call = desk.employ(
-                provider=agent.provider or COMMAND,
-                model=self.model,
-                prompt=Prompt(RULES, _task(request)),
-                usd=cap.usd if isinstance(cap.usd, int | float) else None,
-                timeout_s=seconds,
-                work=work.done,
-            )
+            try:
+                reply, call = desk.employ(
+                    provider=agent.provider or COMMAND,
+                    model=self.model,
+                    prompt=Prompt(RULES, _task(request)),
+                    usd=cap.amount if cap else None,
+                    timeout_s=spec.timeout_s,
+                    work=work.done,
+                )
+            except ProviderError as error:
+                if desk.seconds_left > 0:
+                    raise
+                raise LimitReached(
+                    str(error), hint="the run's deadline or the lane's cap.seconds was reached"
+                ) from error
             self._refuse_failure(work, reply)
             tree = agency.tree(leaves=agent.leaves, secrets=_telling(self._secrets))
         return Proposal(
             calls=(call,),
             tree=tree,
-            summary=f"{said(spec)}: {_short(reply.text)}",
+            summary=f"{said(spec)}: {_short(reply.text, work.bill)}",
             iterations=work.bill.turns,
             model="" if spec.model else work.bill.model or "",
         )
@@ -118,9 +124,9 @@ class CommandLane:
             )
         failed = bill.says_done is False or (bill.says_done is None and work.exit_code != 0)
         if failed:
+            words = _short(reply.text, bill)
             raise ProviderError(
-                f"{said(self._spec)} and failed (exit code {work.exit_code}): {_short(reply.text)}",
-                kind="agent_failed",
+                f"{said(self._spec)} and failed (exit code {work.exit_code}): {words}", kind="agent_failed"
             )
 
 
@@ -182,7 +188,9 @@ class _Work:
         text = _without(bill.text or finished.output, self.secrets)
         self.bill = bill
         served = bill.model if self.spec.model else None  # without a wish, whoever answered is right
-        return ModelReply(text=text[-WORDS_KEPT:], model_served=served, usage=bill.usage, stop="end")
+        # a last message begins with what counts, plain output ends with it
+        kept = text[-WORDS_KEPT:] if bill.says_done is None else text[:WORDS_KEPT]
+        return ModelReply(text=kept, model_served=served, usage=bill.usage, stop="end")
 
     def _values(self, prompt: Prompt) -> dict[str, str]:
         home = self.agency.home
@@ -249,6 +257,8 @@ def _without(text: str, values: Mapping[str, str]) -> str:
     return redact(text)
 
 
-def _short(text: str) -> str:
+def _short(text: str, bill: Bill) -> str:
     words = " ".join(text.split())
-    return words if len(words) <= SUMMARY_CHARACTERS else f"{words[:SUMMARY_CHARACTERS]}…"
+    if len(words) <= SUMMARY_CHARACTERS:
+        return words
+    return f"…{words[-SUMMARY_CHARACTERS:]}" if bill.says_done is None else f"{words[:SUMMARY_CHARACTERS]}…"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from route_agent.errors import LimitReached, ProviderError
 from route_agent.lanes.terms import TYPICAL_OUTPUT_TOKENS, Meter, Terms
+from route_agent.ledger.reuse import request_key
 from route_agent.records.events import Event, Step
 from route_agent.records.exchanges import Exchange
 from route_agent.records.lanes import CallState, Purpose
@@ -114,6 +115,7 @@ class Desk:
         terms: how far an attempt of a lane may go, by its name.
         shelf: what a model may look up; nothing where there is none.
         compact: has a conversation of the desk's lane summed up.
+        start: the tree that is worked on.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class Desk:
         terms: Callable[[str], Terms] = lambda lane: Terms(),
         shelf: Shelf | None = None,
         compact: Callable[[Prompt, Desk], tuple[ModelReply, Call]] | None = None,
+        start: str = "",
     ) -> None:
         self.lane = lane
         self.purpose = purpose
@@ -144,6 +147,7 @@ class Desk:
         self._terms = terms
         self._shelf = shelf
         self._compact = compact
+        self._start = start
         self.begin()
 
     def begin(self) -> None:
@@ -212,6 +216,7 @@ class Desk:
         send: Callable[[Prompt, float], ModelReply],
         purpose: Purpose | None = None,
         fallback_for: str = "",
+        reuse: Mapping[str, object] | None = None,
     ) -> tuple[ModelReply, Call]:
         """Make one paid request: reserve its worst case, send it, record the answer the moment it is here.
 
@@ -219,6 +224,8 @@ class Desk:
             send: makes the request with the prompt as it may leave, within the seconds it is given.
             purpose: what the call is for; the desk's own purpose where none is given.
             fallback_for: the model that was asked first and could not be reached.
+            reuse: everything that is sent beside the prompt, where a stored reply to the very same request
+                may answer it; None where it may not.
 
         Raises:
             LimitReached: the worst case does not fit what is left; nothing was sent.
@@ -231,6 +238,11 @@ class Desk:
                 provider, model, self.terms.estimate(prompt), min(max_output_tokens, TYPICAL_OUTPUT_TOKENS)
             )
             self._meter.refuse_next(prompt, expected)
+        doing = purpose or self.purpose
+        key = self._reusable(provider, model, prompt, doing, reuse)
+        if key and (again := self._purse.again(self.lane, provider, model, prompt, key, purpose=doing)):
+            self._on(Event(Step.ASK, f"{self.lane} · {model} · a stored reply"))
+            return again
         # what is set aside grows with every turn: the whole conversation is read, and paid, again
         reservation = self._purse.reserve(
             self.lane,
@@ -240,6 +252,7 @@ class Desk:
             max_output_tokens,
             purpose=purpose or self.purpose,
             fallback_for=fallback_for,
+            request_key=key,
         )
         turn = self.talk.iterations
         self._on(Event(Step.ASK, f"{self.lane} · {model}" + (f" · turn {turn}" if turn > 1 else "")))
@@ -255,6 +268,22 @@ class Desk:
             fallback_for=fallback_for,
         )
         return self._sent(reservation, exchange, partial(send, prompt), min(timeout_s, self.seconds_left))
+
+    def _reusable(
+        self,
+        provider: str,
+        model: str,
+        prompt: Prompt,
+        purpose: Purpose,
+        settings: Mapping[str, object] | None,
+    ) -> str:
+        """The request's key; empty where its reply is not to be had again.
+
+        An opinion and a test are always asked for anew: who gives them is watched.
+        """
+        if settings is None or purpose in (Purpose.OPINION, Purpose.TEST):
+            return ""
+        return request_key(provider, model, settings, prompt, self._start)
 
     def employ(
         self,
@@ -347,7 +376,7 @@ class Desk:
         )
         if self._is_capped:
             self._meter.refuse()
-        return reply, self._purse.settle(reservation, reply, ended)
+        return reply, call
 
     def fit(self, reply: str) -> Change:
         """What the reply's patch would change, for a lane that wants to know before it returns it.

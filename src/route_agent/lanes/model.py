@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -181,7 +182,19 @@ class ModelLane:
                 style=style,
             ),
             fallback_for=seat.fallback_for,
+            reuse=self._sent_beside(seat) if self._spec.reuse else None,
         )
+
+    def _sent_beside(self, seat: _Seat) -> dict[str, object]:
+        """Everything by which two requests with the same words may differ."""
+        provider = seat.endpoint.provider
+        return {
+            **asdict(seat.style),
+            "wire": provider.wire,
+            "base_url": provider.base_url,
+            "version": provider.version,
+            "max_output_tokens": self._spec.max_output_tokens,
+        }
 
     def _wait_after(self, error: ProviderError, tries: int) -> float:
         """Seconds to wait: what was asked for and more, so that not all runs come back at once."""

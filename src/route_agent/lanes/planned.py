@@ -6,8 +6,8 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from route_agent.prompt import leaving, part
-from route_agent.records.lanes import Purpose, Turn
+from route_agent.prompt import part, told_more
+from route_agent.records.lanes import Purpose
 from route_agent.redaction import redact
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class PlannedLane:
             reply, call = self._planner.answer(self._asked(), desk.of(self._planner.name).doing(Purpose.PLAN))
             self._plan, planned = _bounded(reply.text), (call,)
         told = part("plan", self._plan, secrets.token_hex(6))
-        prompt = request.prompt.followed_by(Turn("user", leaving(FOLLOW.format(plan=told))))
+        prompt = told_more(request.prompt, FOLLOW.format(plan=told))
         proposal = self._lane.propose(replace(request, prompt=prompt), desk)
         return replace(proposal, calls=(*planned, *proposal.calls), plan=redact(self._plan))
 
@@ -73,7 +73,7 @@ class PlannedLane:
         return self._lane.answer(prompt, desk)
 
     def _asked(self) -> Prompt:
-        return replace(self._question().followed_by(Turn("user", ASK)), shape=None)
+        return replace(told_more(self._question(), ASK), shape=None)
 
 
 def _bounded(plan: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from route_agent import beside
 from route_agent.policy import RACE
-from route_agent.records.lanes import Proposal, Turn
+from route_agent.prompt import told_more
+from route_agent.records.lanes import Proposal
 
 if TYPE_CHECKING:
     from route_agent.lanes.base import Lane
@@ -47,7 +48,7 @@ class RaceLane:
             ProviderError: one of them could not be had: one patch is no race.
             LimitReached: the budget or the deadline does not allow another call.
         """
-        prompt = request.prompt.followed_by(Turn("user", ASK))
+        prompt = told_more(request.prompt, ASK)
         asked = replace(request, prompt=prompt, told="\n".join(it for it in (request.told, ASK) if it))
         if self._at_once:
             works = [partial(lane.propose, asked, desk.of(lane.name)) for lane in self._lanes]

@@ -30,7 +30,7 @@ _ENDED_BEFORE_ITS_WORK = (Verdict.PLANNED, Verdict.PROVIDER, Verdict.ENVIRONMENT
 _NO_WORK = ", ".join(f"'{verdict.value}'" for verdict in _ENDED_BEFORE_ITS_WORK)
 
 What = Literal["tokens", "usd", "seconds"]
-_COLUMNS = {"tokens": "tokens", "usd": "cost_micro_usd", "seconds": "attempt.seconds"}
+_COLUMNS = {"tokens": "tokens", "usd": "attempt.cost_micro_usd", "seconds": "attempt.seconds"}
 
 _PAST_RUNS = (
     "SELECT repository, task_class, cost_micro_usd,"  # noqa: S608 - the words are ours

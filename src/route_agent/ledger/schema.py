@@ -66,7 +66,9 @@ CREATE TABLE quote (
     high INTEGER, worst INTEGER, escalation REAL, runs INTEGER NOT NULL, actual INTEGER
 ) STRICT;
 DROP INDEX call_by_time;
-CREATE INDEX call_by_day ON call (at, repository, author, lane, cost_micro_usd, reserved_micro_usd)
+CREATE INDEX call_by_day ON call (
+    at, repository, author, lane, cost_micro_usd, reserved_micro_usd, replayed
+)
     WHERE replayed = 0;
 CREATE INDEX call_by_request ON call (request_key) WHERE request_key <> '';
 CREATE INDEX call_by_model ON call (lane, model_requested) WHERE estimated_tokens > 0;

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from route_agent.lanes.desk import Workspace
     from route_agent.ledger.budget import Purse
     from route_agent.policy import LaneSpec, Policy
-    from route_agent.pricing import Prices
     from route_agent.proof import Prover
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
@@ -73,7 +72,6 @@ class Means:
         prover: a prover with a scratch of its own, whose checks end when the event is set.
         trees: the run's own trees.
         purse: the run's money.
-        prices: what calls cost.
         deadline: the `time.monotonic()` after which nobody waits for it.
         on: told what goes on.
         withheld: whether no model is shown a file.
@@ -94,7 +92,6 @@ class Means:
     prover: Callable[[threading.Event], AbstractContextManager[Prover]]
     trees: Trees
     purse: Purse
-    prices: Prices
     deadline: float
     on: Listener
     withheld: Callable[[str], bool] = is_secret_name
@@ -259,7 +256,6 @@ class QuietDesk(Desk):
             leaving=means.leaving,
             keep=means.keep,
         )
-        self._prices = means.prices
         self._kept = kept
         self._stop = stop
 
@@ -274,11 +270,12 @@ class QuietDesk(Desk):
         send: Callable[[Prompt, float], ModelReply],
         purpose: Purpose | None = None,
         fallback_for: str = "",
+        reuse: Mapping[str, object] | None = None,
     ) -> tuple[ModelReply, Call]:
         """As at every desk, within what is to spare."""
         if self._stop.is_set():
             raise LimitReached("nobody waits for it any more")
-        worst = self._prices.worst(provider, model, prompt, max_output_tokens)
+        worst = self._purse.worst(self.lane, provider, model, prompt, max_output_tokens)
         if worst and not self._purse.spares(self.lane, worst, self._kept):
             raise LimitReached(
                 f"it could cost ${worst / 1e6:.2f}, and too little of the limit would be left for the patch"
@@ -292,6 +289,7 @@ class QuietDesk(Desk):
             send=send,
             purpose=purpose,
             fallback_for=fallback_for,
+            reuse=reuse,
         )
 
 

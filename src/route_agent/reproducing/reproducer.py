@@ -18,6 +18,7 @@ from route_agent.errors import LimitReached, ProviderError
 from route_agent.lanes.race import BETWEEN
 from route_agent.policy import RECORDED
 from route_agent.records.events import Event, Step
+from route_agent.records.lanes import Purpose
 from route_agent.records.reproductions import Reproduction
 from route_agent.records.reviews import Opinion
 from route_agent.reproducing.making import Making, QuietDesk
@@ -54,7 +55,7 @@ class Reproducer:
             return ""
         lane, spec = means.writers[0]
         prompt = replace(means.ask(spec).prompt, system=rules.SYSTEM)
-        worst = means.prices.worst(lane.provider, lane.model, prompt, spec.max_output_tokens)
+        worst = means.purse.worst(lane.name, lane.provider, lane.model, prompt, spec.max_output_tokens)
         return f"a test for the task by {lane.name}: at most ${worst / 1e6:.2f} a call"
 
     def begin(self, author: Lane, request: Request) -> None:
@@ -77,7 +78,9 @@ class Reproducer:
             self._found = self._none(f"{model} writes the patch, and another model must write its test")
             return
         self._found, self._writer = None, chosen[0]
-        dearest = means.prices.worst(author.provider, author.model, request.prompt, spec.max_output_tokens)
+        dearest = means.purse.worst(
+            author.name, author.provider, author.model, request.prompt, spec.max_output_tokens
+        )
         making = Making(means, chosen, dearest * 5 // 4, self._stop)  # a repair reads more
         self._future = beside.begin(making.make, "reproduction")
 
@@ -167,7 +170,8 @@ class Reproducer:
         if lane is None or means.policy.verify.critique == "never":
             return None, "no verifier is there to say whether it demands what the task says"
         question = rules.write_question(means.brief, found, failed, secrets.token_hex(8))
-        desk = QuietDesk(means, lane.name, wants_no_patch, 0, threading.Event())
+        quiet = QuietDesk(means, lane.name, wants_no_patch, 0, threading.Event())
+        desk = quiet.doing(Purpose.OPINION)
         try:
             reply, _ = lane.answer(question, desk)
         except (ProviderError, LimitReached) as error:
