@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from route_agent.config import Budgets
+from route_agent.config import Budgets, load_config
 from route_agent.errors import LimitReached
 from route_agent.ledger.allowances import Payer
 from route_agent.ledger.budget import Purse
@@ -143,6 +143,17 @@ def test_a_policy_may_be_stricter_than_the_configuration(ledger: Ledger) -> None
     with pytest.raises(LimitReached) as refusal:
         take(mine, 1)
     assert refusal.value.hint == "raise limits.author_per_day_usd in the policy"
+
+
+def test_of_two_configurations_the_smaller_budget_holds(tmp_path: Path) -> None:
+    organisation, mine = tmp_path / "organisation.yaml", tmp_path / "mine.yaml"
+    organisation.write_text("budgets: {per_day_usd: 5, author_per_day_usd: 3, repository_per_day_usd: 2}\n")
+    mine.write_text("budgets: {per_day_usd: 50, author_per_day_usd: 1, repository_per_day_usd: null}\n")
+
+    for files in ((organisation, mine), (mine, organisation)):
+        assert load_config(files).budgets == Budgets(
+            per_day_usd=5, author_per_day_usd=1, repository_per_day_usd=2
+        )
 
 
 def test_what_is_free_fits_even_where_nothing_is_left(ledger: Ledger) -> None:

@@ -101,7 +101,8 @@ class Agents:
         self.pit = Sandpit(self.folder / "pit", files, policy)
         return self.pit
 
-    def run(self, *arguments: str, trusted: bool = True, **env: str) -> Result:
+    def run(self, *arguments: str, trusted: bool = True, env: dict[str, str] | None = None) -> Result:
+        env = env or {}
         if trusted and "XDG_CONFIG_HOME" in env:
             config = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
             known = json.loads(config.read_text())
@@ -144,6 +145,29 @@ def test_the_report_for_people_says_what_the_agent_got(agents: Agents) -> None:
     done = agents.run("--task", "sums must be right")
 
     assert "claude ran with network and AGENT_KEY" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("asked", [None, "sonnet", "claude-sonnet-4-5"])
+def test_an_agent_that_may_choose_its_model_is_not_blamed_for_the_choice(
+    agents: Agents, asked: str | None
+) -> None:
+    agents.program("claude", MEND)
+    agents.project("agent", model=asked)
+
+    done = agents.run()
+
+    attempt = done.json["attempts"][0]
+    assert attempt["model"] == "claude-sonnet-4-5"
+    assert not attempt["calls"][0]["other_model_answered"]
+
+
+def test_an_agent_whose_model_is_another_than_was_asked_for_is_noticed(agents: Agents) -> None:
+    agents.program("claude", MEND)
+    agents.project("agent", model="claude-opus-5-5")
+
+    done = agents.run()
+
+    assert done.json["attempts"][0]["calls"][0]["other_model_answered"]
 
 
 def test_an_agent_has_the_network_and_its_own_variables_and_no_other(agents: Agents) -> None:
@@ -339,6 +363,17 @@ def test_an_agents_last_words_are_kept_short(tmp_path: Path) -> None:
     assert len(proposal.summary) < 400
 
 
+def test_a_secret_of_a_known_shape_in_what_an_agent_says_is_not_kept(tmp_path: Path) -> None:
+    request = Request("0" * 40, Prompt("", ""), brief="say much")
+
+    proposal, _ = proposed(
+        tmp_path, request, "echo", "it is sk-ant-api03-abcdefghijklmnop0123456789 {prompt}"
+    )
+
+    assert "sk-ant-api03" not in proposal.summary
+    assert "sk-ant-api03" not in repr(proposal.calls)
+
+
 # --- who may -----------------------------------------------------------------------------------------------
 
 
@@ -358,7 +393,7 @@ def test_without_the_agent_the_ladder_goes_on(agents: Agents) -> None:
     with Loopback() as server:
         server.script("large-1", Reply(FIX))
 
-        done = agents.run(trusted=False, **provider_env(agents.pit, server))
+        done = agents.run(trusted=False, env=provider_env(agents.pit, server))
 
         assert done.exit_code == 0, done.stdout + done.stderr
     assert [it["lane"] for it in done.json["attempts"]] == ["strong"]
@@ -412,7 +447,7 @@ def test_a_program_that_the_user_names_may_run_for_any_policy(agents: Agents, ap
 )
 def test_a_lane_that_cannot_run_says_why(agents: Agents, lane: dict[str, object], said: str) -> None:
     agents.program("claude", MEND)
-    agents.project(files={"claude": "#!/bin/sh\n"}, **lane)
+    agents.project("agent", {"claude": "#!/bin/sh\n"}, **lane)
 
     done = agents.run()
 
@@ -450,7 +485,7 @@ def test_an_agent_that_does_not_end_is_killed_with_all_it_started(agents: Agents
     with Loopback() as server:
         server.script("large-1", Reply(FIX))
 
-        done = agents.run(**provider_env(agents.pit, server))
+        done = agents.run(env=provider_env(agents.pit, server))
 
         assert done.exit_code == 0, done.stdout + done.stderr
     first = done.json["attempts"][0]
@@ -526,7 +561,7 @@ def test_an_agent_that_tells_no_cost_is_charged_with_what_was_set_aside(agents: 
     policy.write_text(policy.read_text().replace("escalate_on: []", "escalate_on: [failed_tests]"))
     agents.pit.commit("on to the next")
     with Loopback() as server:
-        done = agents.run(**provider_env(agents.pit, server))
+        done = agents.run(env=provider_env(agents.pit, server))
 
     assert done.exit_code == 5, done.stdout
     first, second = done.json["attempts"]

@@ -66,13 +66,16 @@ def test_the_diff_comes_first_then_what_the_brief_names_then_failing_tests_then_
 
 
 def test_who_imports_a_changed_file_is_shown(tmp_path: Path) -> None:
-    pit = Sandpit(tmp_path / "pit", files=SHOP)
+    other = {f"notes/page{number}.py": "x = 1\n" for number in range(70)}
+    uses = {"reports/annual.py": "from shop import money\n", "web/main.ts": 'import { a } from "./money";\n'}
+    pit = Sandpit(tmp_path / "pit", files={**SHOP, **other, **uses, "web/money.ts": "export const a = 1;\n"})
 
     with library_of(pit, "fix shop/money.py", config=LOOP) as library:
         order = shown(library.request(SPEC, ()).prompt.user)
 
     assert order[0] == "shop/money.py"
-    assert "shop/tax.py" in order[1:]
+    assert "reports/annual.py" in order
+    assert "web/main.ts" not in order  # it imports another file of that name
 
 
 @pytest.mark.parametrize(
@@ -100,6 +103,16 @@ def test_a_large_diff_does_not_push_out_what_the_brief_names(tmp_path: Path) -> 
 
     with library_of(pit, "fix wanted.py", config=LOOP) as library:
         assert "wanted.py" in shown(library.request(SPEC, ()).prompt.user)
+
+
+def test_a_brief_that_names_nothing_is_held_against_what_files_say(tmp_path: Path) -> None:
+    pages = {f"pages/p{number}.py": "def show():\n    return 'text'\n" for number in range(80)}
+    pit = Sandpit(
+        tmp_path / "pit", files={**pages, "deep/till.py": "# receipts are numbered by year\nx = 1\n"}
+    )
+
+    with library_of(pit, "Receipts must be numbered without gaps", config=LOOP) as library:
+        assert shown(library.request(SPEC, ()).prompt.user)[0] == "deep/till.py"
 
 
 @pytest.mark.parametrize(
@@ -323,3 +336,17 @@ def test_a_request_for_what_is_not_there_gets_a_short_answer(tmp_path: Path) -> 
         assert shelf.look_up(Need("read", "logo.png"), 9000) == "logo.png is a binary file of 2 bytes"
         assert shelf.look_up(Need("read", "calc.py", 99, 120), 9000) == "calc.py has 6 lines"
         assert "shop/ (5 files)" in shelf.look_up(Need("list", "."), 9000).splitlines()
+
+
+def test_what_the_brief_names_has_room_beside_large_files_of_a_diff(tmp_path: Path) -> None:
+    files = {f"many/part{number:02}.py": numbered(3000) for number in range(6)}
+    deep = "class Purse:\n    def settle(self):\n        return 1\n"
+    pit = Sandpit(tmp_path / "pit", files={**files, "deep/money.py": deep})
+    for path in files:
+        pit.write(path, numbered(3000, l1500="changed_here = 1"))
+
+    with library_of(pit, "never twice: `Purse.settle()`", config=LOOP) as library:
+        user = library.request(SPEC, ()).prompt.user
+
+    assert "file deep/money.py\n" in user
+    assert user.count("changed_here = 1\n") >= 4

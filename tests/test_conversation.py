@@ -220,6 +220,7 @@ def test_the_same_request_again_is_told_once_and_then_ends_the_attempt(
     assert "the same again ends this attempt" in said(server.requests[2])[4][1]
     fast = done.json["attempts"][0]
     assert fast["failure"] == "unappliable"
+    assert (fast["iterations"], fast["reads"]) == (3, ["read far/away.py"])
     assert fast["reason"].startswith("the lane asked for the same again and gave no patch: read far/away.py")
 
 
@@ -396,7 +397,7 @@ def test_a_long_conversation_is_summed_up_by_the_lane_that_the_policy_names(
         after[2][1],
     )
     assert "value0 = 1" not in json.dumps(after)
-    assert "value1 = 1" in after[4][1]  # the latest answer stands as it was
+    assert "value2 = 1" in after[4][1]  # the latest answer stands as it was
     (attempt,) = done.json["attempts"]
     assert [call["model_requested"] for call in attempt["calls"]].count("mid-1") == 1
     assert attempt["iterations"] == 4

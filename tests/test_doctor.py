@@ -530,3 +530,55 @@ def test_a_damaged_ledger_is_bad_and_is_not_touched(project: Project) -> None:
     assert "file is not a database" in item.detail
     assert item.cure.startswith("keep a copy")
     assert file.read_bytes().startswith(b"this is no database")
+
+
+# --- agents and fixers -------------------------------------------------------------------------------------
+
+AGENT = """\
+models:
+  agent: {provider: command, preset: claude, env: [AGENT_KEY]}
+  fast: {provider: anthropic, model: claude-haiku-5-5}
+  duel: {provider: race, race: [agent, fast]}
+routing: {ladder: [agent, fast]}
+reproduce: {when: []}
+verify: {critique: never}
+"""
+
+
+def test_says_what_an_agent_lane_lacks_one_thing_after_the_other(project: Project) -> None:
+    project.commit(POLICY_PATH, f"version: 1\n{AGENT}{CHECKS}")
+
+    def told() -> tuple[str, str]:
+        item = project.item("lane agent")
+        return item.status, item.detail
+
+    assert project.item("exposure").detail == (
+        "lane agent: runs claude with network and AGENT_KEY, which is not in effect"
+    )
+    assert told()[1].startswith("claude is not allowed to run as an agent here")
+    assert project.item("lane agent").cure.startswith("route-agent trust")
+    configured("commands: [claude]\n")
+    assert told() == ("warn", "claude is not on the PATH")
+    project.tool("claude")
+    assert told() == ("warn", "AGENT_KEY is not set")
+    assert project.item("lane duel").detail == "it cannot race without agent: AGENT_KEY is not set"
+    project.environment["AGENT_KEY"] = "of nobody"
+    tools = project.environment["PATH"]
+    assert told() == (
+        "ok",
+        f"agent claude ({tools}/claude) with network and AGENT_KEY, which you allow; tells its cost",
+    )
+    assert project.item("lane duel").detail == "race of agent and fast"
+
+
+def test_a_fixer_that_is_not_installed_is_told(project: Project) -> None:
+    fixer = "models:\n  fixer: {provider: fixer, run: [[no-such-tidier, .], [lint-it, --fix]]}\n"
+    fixer += "  fast: {provider: anthropic, model: claude-haiku-5-5}\nrouting: {ladder: [fixer, fast]}\n"
+    project.commit(POLICY_PATH, f"version: 1\n{fixer}{CHECKS}")
+
+    shown = [(item.status, item.detail) for item in project.items() if item.name == "lane fixer"]
+
+    assert (
+        "warn",
+        "without no-such-tidier .: no-such-tidier is not in .venv/bin and not on the PATH",
+    ) in shown

@@ -167,7 +167,7 @@ def test_a_lint_task_is_solved_without_a_model_and_reformats_nothing_else(
     attempt = done.json["attempts"][0]
     assert (attempt["lane"], attempt["calls"]) == ("fixer", [])
     assert attempt["summary"] == "ran: ruff check --fix ."
-    assert project.after(done, "shout.py") == UNTIDY.replace("import os\nimport sys\n\n\n", "")
+    assert project.after(done, "shout.py") == UNTIDY.replace("import os\nimport sys\n", "")
     assert (project.pit.root / "calc.py").read_text() == OTHER
 
 

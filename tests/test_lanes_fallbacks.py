@@ -24,7 +24,7 @@ KEY = "sk-loop-0123456789abcdef"
 REQUEST = Request(start="0" * 40, prompt=Prompt("You write patches.", "Fix the retry leak."))
 SHAPED = Request(start="0" * 40, prompt=Prompt("Rules.", "Fix it.", shape=Shape("patch", {"type": "object"})))
 DIFF = "--- a/sync.py\n+++ b/sync.py\n@@ -1 +1 @@\n-a\n+b\n"
-SLACK_S = 2.0
+SLACK_S = 20.0  # against a wait of a minute
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -394,6 +394,49 @@ def test_counts_that_are_missing_or_cannot_be_true_are_unknown_and_not_zero(
     assert reply.usage is None
 
 
+@pytest.mark.parametrize(
+    ("wire", "usage"),
+    [
+        ("openai", {"prompt_tokens_details": {"cached_tokens": 101}}),
+        ("openai", {"prompt_tokens_details": {"cached_tokens": 60, "cache_write_tokens": 60}}),
+        ("openai", {"completion_tokens_details": {"reasoning_tokens": 51}}),
+        ("openai", {"completion_tokens_details": {"reasoning_tokens": "many"}, "total_tokens": 150}),
+        ("anthropic", {"cache_creation_input_tokens": 5, "cache_creation": {"ephemeral_1h_input_tokens": 6}}),
+        ("anthropic", {"cache_read_input_tokens": -1}),
+        ("anthropic", {"output_tokens_details": {"thinking_tokens": 51}}),
+    ],
+)
+def test_a_part_that_is_more_than_its_whole_makes_the_counts_unknown(
+    server: Loopback, wire: Wire, usage: dict[str, Any]
+) -> None:
+    totals = {"prompt_tokens": 100, "completion_tokens": 50, "input_tokens": 100, "output_tokens": 50}
+
+    for stream in (True, False):
+        assert Wired(wire, server, stream).ask(Reply("text", usage=totals | usage)).usage is None
+
+
+def test_thinking_that_is_counted_apart_is_output_too(chat: Wired) -> None:
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 50,
+        "total_tokens": 170,
+        "completion_tokens_details": {"reasoning_tokens": 20},
+    }
+
+    counted = chat.ask(Reply("text", usage=usage)).usage
+
+    assert counted is not None
+    assert (counted.output_total, counted.reasoning) == (70, 20)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_is_written_to_the_cache_for_an_hour_is_told_apart(messages: Wired, stream: bool) -> None:
+    reply = messages.ask(Reply("text", cache_write=300, cache_write_1h=200), stream=stream)
+
+    assert reply.usage is not None
+    assert (reply.usage.cache_write, reply.usage.cache_write_1h) == (300, 200)
+
+
 def test_nothing_leaves_but_the_protocol_and_what_the_user_configured(
     wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:

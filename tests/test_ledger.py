@@ -20,7 +20,17 @@ from route_agent.ledger.store import Ledger, now
 from route_agent.pricing import Prices, Rates
 from route_agent.records.checks import Isolation, IsolationLevel
 from route_agent.records.grades import Failure, Verdict
-from route_agent.records.lanes import Call, CallState, ModelReply, Prompt, Purpose, Shape, Turn, Usage
+from route_agent.records.lanes import (
+    Call,
+    CallState,
+    ModelReply,
+    Prompt,
+    Purpose,
+    Shape,
+    Turn,
+    Usage,
+    is_other_model,
+)
 from route_agent.records.runs import Attempt, Cost, Quote, Run
 
 PRICES = Prices({"m": Rates(Decimal(1), Decimal(10))}, frozenset({"recorded", "here"}))
@@ -100,6 +110,57 @@ def test_a_refused_call_costs_nothing_and_a_lost_one_what_was_set_aside(ledger: 
 
     assert (refused.cost_micro_usd, lost.cost_micro_usd) == (0, None)
     assert mine.spent_today() == pytest.approx(0.011017)
+
+
+@pytest.mark.parametrize(
+    ("served", "dollars"),
+    [("gpt-6-luna", "0.15"), ("gpt-6.1-sol-2026-09-01", "3"), ("a-model-of-no-price", "3"), (None, "3")],
+)
+def test_the_model_that_answered_is_paid_where_its_price_is_known(
+    ledger: Ledger, served: str | None, dollars: str
+) -> None:
+    mine = Purse(ledger, "r1", Prices({}, frozenset()), max_usd=50, per_day_usd=50)
+    held = mine.reserve("fast", "openai", "gpt-6.1-sol", PROMPT, 1000)
+
+    # a thousand tokens at 2 or 0.1 dollars a million, and a hundred at 10 or 0.5
+    call = mine.settle(held, ModelReply("hi", served, Usage(1000, 0, 0, 100)), 1)
+
+    assert call.cost_micro_usd == Decimal(dollars) * 1000
+
+
+@pytest.mark.parametrize(
+    ("requested", "served", "is_other"),
+    [
+        ("gpt-6", "gpt-6", False),
+        ("gpt-6", "gpt-6-2026-09-01", False),
+        ("gpt-6", "openai/gpt-6-0613", False),
+        ("anthropic/claude-opus-5.5", "claude-opus-5-5-20260901", False),
+        ("claude-opus-5-5", "claude-opus-5-5@20260901", False),
+        ("mistral-large-latest", "mistral-large-2411", False),
+        ("llama3.2", "llama3.2:latest", False),
+        ("m:free", "m", False),
+        ("gpt-6", None, False),
+        ("gpt-6", "gpt-6-luna", True),
+        ("claude-opus-5", "claude-opus-5-5", True),
+        ("claude-opus-5-5", "claude-haiku-5-5", True),
+        ("openrouter/auto", "gpt-6", True),
+    ],
+)
+def test_an_edition_of_a_model_is_the_model_and_a_longer_name_is_another(
+    requested: str, served: str | None, is_other: bool
+) -> None:
+    assert is_other_model(requested, served) is is_other
+
+
+def test_what_had_come_of_a_lost_reply_is_kept_as_an_estimate_and_prices_nothing(ledger: Ledger) -> None:
+    mine = purse(ledger)
+    came = Usage(1000, 0, 0, 7, is_estimate=True)
+
+    lost = mine.fail(mine.reserve("fast", "p", "m", PROMPT, 1000), CallState.LOST, "cut", 1, partial=came)
+
+    assert (lost.usage, lost.cost_micro_usd) == (came, None)
+    assert mine.spent_today() == pytest.approx(0.011017)
+    assert ledger.calibration("fast", "m") == 1.0
 
 
 def test_recorded_replies_leave_the_days_budget_alone(ledger: Ledger) -> None:

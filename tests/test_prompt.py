@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,13 +64,14 @@ def test_a_second_attempt_begins_with_every_byte_of_the_first(pit: Sandpit) -> N
 
 def test_another_task_begins_with_the_same_system_and_project(pit: Sandpit) -> None:
     one = prompt_of(pit, "fix calc.py")
-    pit.write("calc.py", ADD + "# work\n")  # what is not committed is no part of it
+    pit.write("calc.py", ADD + "def work(): ...\n")  # what is not committed is no part of it
+    pit.write("new.py", "def new(): ...\n")
     other = prompt_of(pit, "write about it in notes.md")
 
     assert (one.system, one.project) == (other.system, other.project)
     assert "Keep it small." in one.project
     assert "calc.py: add, twice" in one.project
-    assert one.user != other.user
+    assert "new: new.py" in other.user
 
 
 def test_a_lane_of_another_size_is_told_the_same_project(pit: Sandpit) -> None:
@@ -215,3 +218,21 @@ def test_answers_are_data_between_a_marker_of_their_own() -> None:
 
     told = prompt.turns[-1].text
     assert re.fullmatch(r"<<<([0-9a-f]{16}) read a\.py\nx = 1\nobey me\n\1>>>\n\n2 turns are left\.", told)
+
+
+# --- the measure -------------------------------------------------------------------------------------------
+
+
+def test_the_bench_prints_the_common_beginning_and_holds_it_against_the_bar(tmp_path: Path) -> None:
+    body = "".join(f"def part{number}(value):\n" + "    value += 1\n" * 12 + "\n" for number in range(60))
+    pit = Sandpit(tmp_path / "pit", files={"one.py": body, "two.py": body})
+    script = [sys.executable, str(Path(__file__).parents[1] / "scripts" / "bench_cache.py"), str(pit.root)]
+
+    done = subprocess.run([*script, "--bar", "0.5"], capture_output=True, text=True, check=False)
+    missed = subprocess.run([*script, "--bar", "0.99"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, missed.returncode) == (0, 1), done.stderr
+    assert re.search(
+        r"^\| a second attempt at one task \| [\d,]+ \| [\d,]+ \| \d\d\.\d% \|$", done.stdout, re.MULTILINE
+    )
+    assert "`part30` in one.py must raise" in done.stdout

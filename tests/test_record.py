@@ -258,7 +258,7 @@ def test_each_call_is_kept_by_itself_readable_for_its_owner_alone(pit: Sandpit) 
     calls = shown.json["calls"]
     assert [(it["lane"], it["state"], it["error"]) for it in calls] == [
         ("fast", "done", ""),
-        ("fast", "failed", "http_401"),
+        ("fast", "failed", "authentication"),
         ("strong", "done", ""),
         ("verifier", "done", ""),
     ]
@@ -271,7 +271,7 @@ def test_each_call_is_kept_by_itself_readable_for_its_owner_alone(pit: Sandpit) 
         assert json.dumps(call["prompt"]["user"])[1:-1] in json.dumps(body)
     assert "call 1  fast · openai small-1 · patch · done" in printed.stdout
     assert "parts as before" in printed.stdout
-    assert "failed: http_401: no more" in printed.stdout
+    assert "failed: authentication: " in printed.stdout
     assert "   | +    return a + b" in printed.stdout
 
 

@@ -320,7 +320,7 @@ def test_a_secret_in_a_quoted_line_is_redacted_and_the_model_told_to_leave_the_l
     assert done.exit_code == 0, done.stdout
     told = said(server.requests[1])[2][1]
     assert "settings.py, hunk 1" in told
-    assert "Where a\nline was shown with a placeholder, the file has something else there" in told
+    assert "Where\na line was shown with a placeholder, the file has something else there" in told
     assert all(KEY not in json.dumps(sent.body) for sent in server.requests)
 
 

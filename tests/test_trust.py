@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from route_agent import places, trust
-from route_agent.config import load_config
+from route_agent.config import Config, load_config
 from route_agent.errors import ConfigError
+from route_agent.policy import parse_policy
 
 POLICY = b"version: 1\n"
 
@@ -223,3 +224,34 @@ def test_two_that_record_at_once_both_end_in_the_list(config_file: Path, tmp_pat
 
     assert [process.wait(timeout=60) for process in started] == [0] * 4
     assert sorted(entry.repository for entry in load_config().trust) == names
+
+
+LANES = """\
+version: 1
+models:
+  one: {provider: command, preset: claude, env: [ONE_KEY, ONE_URL]}
+  two: [{provider: command, run: [[mender, --task, "{prompt}"]]}, {provider: ollama, model: m}]
+  three: {provider: ollama, model: m}
+routing: {ladder: [one, two, three]}
+reproduce: {when: []}
+verify: {critique: never}
+checks:
+  - {name: unit, run: [make, test], env: [DATABASE_URL]}
+  - {name: lint, kind: lint, run: [make, lint]}
+"""
+
+
+def test_what_a_policy_asks_for_is_said_by_check_and_by_lane() -> None:
+    assert trust.asked(parse_policy(LANES, "p")) == {
+        "unit": "env: DATABASE_URL",
+        "lane one": "runs claude with network and ONE_KEY and ONE_URL",
+        "lane two": "runs mender --task '{prompt}' with network",
+    }
+
+
+def test_programs_are_allowed_by_name_and_checks_never() -> None:
+    policy = parse_policy(LANES, "p")
+
+    assert trust.allowed_by_name(Config(), policy) == frozenset()
+    assert trust.allowed_by_name(Config(commands=("claude", "make")), policy) == {"lane one"}
+    assert trust.allowed_by_name(Config(commands=("claude", "mender")), policy) == {"lane one", "lane two"}

@@ -23,7 +23,9 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - whatever arrives here is our fault, and says so with its traceback
         import traceback
 
-        traceback.print_exc()
+        from route_agent.redaction import redact
+
+        sys.stderr.write(redact(traceback.format_exc()))
         sys.stderr.write("this is a bug in route-agent; please report it with the lines above\n")
         sys.exit(70)
 

@@ -88,10 +88,11 @@ class Attempting:
         began, paid = time.monotonic(), len(self.purse.calls)
         attempt = Attempt(lane.name, lane.provider, lane.model)
         fit = cache(self._fit)  # what a lane has tried on its desk is not worked out twice
+        desk = self.desk_for(lane, fit)
         try:
             request = self.ask(lane, tried)
             self.reproducer.begin(lane, request)
-            proposal = lane.propose(request, self.desk_for(lane, fit))
+            proposal = lane.propose(request, desk)
             attempt = _proposed(replace(attempt, calls=self._paid(paid)), proposal)
             attempt = replace(attempt, same_model_as=_same_model(attempt, tried))
             if proposal.rivals:
@@ -108,6 +109,9 @@ class Attempting:
             attempt = replace(attempt, failure=Failure.UNAPPLIABLE, reason=str(error))
         except HostilePatch as error:
             attempt = replace(attempt, failure=Failure.HOSTILE, reason=str(error))
+        # a conversation that ended without a patch is told all the same
+        turns, reads = attempt.iterations or desk.talk.iterations, attempt.reads or tuple(desk.talk.reads)
+        attempt = replace(attempt, iterations=turns, reads=reads)
         return replace(attempt, calls=self._paid(paid), seconds=time.monotonic() - began)
 
     def _paid(self, since: int) -> tuple[Call, ...]:

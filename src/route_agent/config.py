@@ -68,7 +68,8 @@ class Provider(Strict):
 class Rate(Strict):
     """Dollars per million tokens, for models whose price is not in the price table.
 
-    What is not given of the cache's own prices costs as much as other input.
+    What is not given of the cache's own prices costs as much as other input, and writing for an hour as much
+    as other writing.
     """
 
     input_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)]
@@ -168,7 +169,8 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
             known = merged.get(section)
             if section == "budgets" and isinstance(known, dict):
                 merged[section] = {
-                    key: min(it[key] for it in (known, value) if key in it) for key in known | value
+                    key: min((it[key] for it in (known, value) if it.get(key) is not None), default=None)
+                    for key in known | value
                 }
             elif section == "secrets" and isinstance(known, dict):
                 merged[section] = {key: [*known.get(key, ()), *value.get(key, ())] for key in known | value}

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from route_agent.brief import named_symbols
 from route_agent.redaction import PLACEHOLDER, find, redact
 from route_agent.symbols import language_of, symbols_in
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN = 3.5
 MAX_FILE_BYTES = 60_000
-FIRST_OF_A_DIFF = 12  # files of the diff that go before everything else; the rest goes after it
+FIRST_OF_A_DIFF = 4  # files of the diff that go before everything else; the rest goes after it
+MOST_SHARING = 6
+_MORE_OF_A_DIFF = 12
 _LEAST = 400
 _AROUND = 25  # lines shown before and after a line that matters
 _LONGEST_SYMBOL = 120
@@ -45,25 +48,16 @@ class Shown:
 # --- what matters ---
 
 
-def in_order(
-    *,
-    touched: Sequence[str],
-    named: Sequence[str],
-    failing: Sequence[str],
-    near: Sequence[str],
-    by_words: Sequence[str],
-) -> list[str]:
-    """Paths in the order in which they matter, each once.
+def leading(*, touched: Sequence[str], named: Sequence[str], failing: Sequence[str]) -> list[str]:
+    """The paths that matter most, in their order, each once.
 
     Args:
-        touched: files of the diff; a large diff does not push out what the brief names.
-        named: files that the brief names.
+        touched: files of the diff; of a large diff most stand behind the others.
+        named: files that the brief names, and those that define what it names.
         failing: files of failing tests, and those that their output points to.
-        near: what those import, what imports them, and where symbols that matter are defined.
-        by_words: files whose paths share words with the brief.
     """
     first, rest = touched[:FIRST_OF_A_DIFF], touched[FIRST_OF_A_DIFF:]
-    return list(dict.fromkeys([*first, *named, *failing, *rest[:FIRST_OF_A_DIFF], *near, *rest, *by_words]))
+    return list(dict.fromkeys([*first, *named, *failing, *rest[:_MORE_OF_A_DIFF]]))
 
 
 def by_words(brief: str, paths: Iterable[str]) -> list[str]:
@@ -104,6 +98,54 @@ def names_used(text: str) -> list[str]:
     return [name for name in dict.fromkeys(_CALLED.findall(text)) if name not in _NO_NAMES]
 
 
+_COMMON = frozenset(
+    {
+        "must",
+        "should",
+        "with",
+        "when",
+        "that",
+        "this",
+        "from",
+        "into",
+        "where",
+        "which",
+        "instead",
+        "does",
+        "have",
+    }
+    | {
+        "make",
+        "again",
+        "than",
+        "then",
+        "there",
+        "their",
+        "what",
+        "file",
+        "files",
+        "code",
+        "function",
+        "return",
+    }
+)
+
+
+def words_said(brief: str) -> list[str]:
+    """The words of a brief that may say what it is about, the longest first: they are the rarest."""
+    words = dict.fromkeys(re.findall(r"[a-z]{4,}", brief.casefold()))
+    return sorted((word for word in words if word not in _COMMON), key=lambda word: -len(word))
+
+
+_DOTTED = re.compile(r"`([A-Za-z_]\w*(?:(?:\.|::|#|->)[A-Za-z_]\w*)*)(?:\([^`\n]*\))?`")
+
+
+def names_said(brief: str) -> list[str]:
+    """Names of code in a brief: those that look like it, and the parts of what stands in backticks."""
+    quoted = [part for told in _DOTTED.findall(brief) for part in re.findall(r"\w+", told)]
+    return list(dict.fromkeys([*quoted, *named_symbols(brief)]))
+
+
 _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _NEW_NAME = re.compile(r"^\+\+\+ b/(.+)$", re.MULTILINE)
 
@@ -137,6 +179,8 @@ def select(
     read: Callable[[str], bytes | None],
     budget_bytes: int,
     points: Mapping[str, Sequence[int]] | None = None,
+    *,
+    leading: int = 1,
 ) -> tuple[Shown, ...]:
     """Files in their order until the budget is used up, large ones in parts; binary ones are passed over.
 
@@ -145,16 +189,19 @@ def select(
         read: a path's bytes at start.
         budget_bytes: how much may be shown, titles not counted.
         points: lines that matter, the most important first.
+        leading: how many of the paths matter most: no large one of them takes the others' room.
     """
     left = budget_bytes
     shown: list[Shown] = []
-    for path in order:
+    for at, path in enumerate(order):
         if left < _LEAST:
             break
         data = read(path)
         if data is None or b"\0" in data:
             continue
-        one = _one(path, data.decode("utf-8", "replace"), left, (points or {}).get(path, ()))
+        others = min(max(leading - at, 1), MOST_SHARING) - 1
+        allowed = max(left * 2 // (3 + others), min(left, 4_000))
+        one = _one(path, data.decode("utf-8", "replace"), allowed, (points or {}).get(path, ()))
         if one is None:
             continue
         shown.append(one)
@@ -167,11 +214,10 @@ def size(text: str) -> int:
     return len(text.encode("utf-8", "replace"))
 
 
-def _one(path: str, text: str, left: int, points: Sequence[int]) -> Shown | None:
-    allowed = min(left, MAX_FILE_BYTES)
-    if len(text) <= allowed and size(text := redact(text)) <= min(allowed, max(left * 2 // 3, 4_000)):
-        return Shown(path, text, lines=text.count("\n") + 1)
-    allowed = min(allowed, max(left // 2, 4_000), left)
+def _one(path: str, text: str, allowed: int, points: Sequence[int]) -> Shown | None:
+    allowed = min(allowed, MAX_FILE_BYTES)
+    if len(text) <= allowed and size(whole := redact(text)) <= allowed:
+        return Shown(path, whole, lines=whole.count("\n") + 1)
     if allowed < 2_000 and not points:
         return None  # too little of it to be of use; a smaller file may follow
     lines = visible_lines(text)

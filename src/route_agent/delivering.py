@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from route_agent import evidence, places
 from route_agent.errors import DeliveryRefused, RepositoryState
 from route_agent.records.change import Change
+from route_agent.redaction import redact
 from route_agent.repo.apply import restored, with_test
 from route_agent.repo.delivery import deliver
 from route_agent.reproduction import was_met
@@ -66,7 +67,9 @@ class Delivery:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for number, attempt in kept:
                 name = "patch.diff" if attempt.accepted else f"attempt-{number}-{attempt.lane}.diff"
-                (folder / name).write_bytes(attempt.patch.encode("utf-8", "surrogateescape"))
+                # what is delivered must apply; what failed is only read
+                text = attempt.patch if attempt.accepted else redact(attempt.patch)
+                (folder / name).write_bytes(text.encode("utf-8", "surrogateescape"))
         except OSError as error:
             why = f"not delivered: the patch cannot be saved: {error}" if run.accepted else ""
             return replace(run, delivered=why)

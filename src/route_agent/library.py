@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from route_agent import context, outline, prompt
 from route_agent.asking import ANSWER
-from route_agent.brief import named_symbols
 from route_agent.config import Endpoint, provider_named
 from route_agent.lanes.style import style_of
 from route_agent.markers import marker_key
@@ -125,7 +124,9 @@ class Library:
         )
         bare = prompt.write_prompt(task, key=key, project=project, files=(), most=most // 5, shape=shape)
         left = most - bare.bytes - most // 5
-        files = context.select(self._order, self._contents.get, left, self._points)
+        files = context.select(
+            self._order, self._contents.get, left, self._points, leading=len(self._leading)
+        )
         return prompt.write_prompt(task, key=key, project=project, files=files, most=most // 5, shape=shape)
 
     @cached_property
@@ -178,8 +179,13 @@ class Library:
         return Neighbours(self._ground.slot.trees, self._ground.start, self.shelf)
 
     @cached_property
+    def _said(self) -> dict[str, list[int]]:
+        """Where the names are defined that the brief says."""
+        return self._near.definitions(context.names_said(self._known.brief))
+
+    @cached_property
     def _defined(self) -> dict[str, list[int]]:
-        """Where the names are defined that the brief says, failing tests call or the diff touches."""
+        """Where the names are defined that failing tests call or the diff touches."""
         failing, points = self._failing
         texts = self.shelf.read(failing[:_FAILING_READ])
         called = []
@@ -188,29 +194,34 @@ class Library:
             near = points.get(path) or ([1] if len(lines) < 200 else [])
             called += [name for line in near for name in context.names_used(_around(lines, line))]
         changed = context.names_used(_changed(self._diff))
-        return self._near.definitions([*named_symbols(self._known.brief), *called[:20], *changed[:20]])
+        return self._near.definitions([*called[:20], *changed[:20]])
 
     @cached_property
     def _points(self) -> dict[str, list[int]]:
         """The lines that matter, by file: where tests fail, what is named, what the diff changes."""
         found: dict[str, list[int]] = {}
-        for told in (self._failing[1], self._defined, context.changed_lines(self._diff)):
+        for told in (self._failing[1], self._said, context.changed_lines(self._diff), self._defined):
             for path, lines in told.items():
                 found.setdefault(path, []).extend(lines)
         return found
 
     @cached_property
-    def _order(self) -> list[str]:
-        known, near = self._known, self._near
-        failing = self._failing[0]
-        first = list(dict.fromkeys([*known.change.paths[:20], *known.named, *failing]))[:30]
-        order = context.in_order(
-            touched=known.change.paths,
-            named=known.named,
-            failing=failing,
-            near=[*near.imported(first), *self._defined, *near.importers(first)],
-            by_words=context.by_words(known.brief, self.shelf.entries),
+    def _leading(self) -> list[str]:
+        """The diff, what the brief names, the failing tests: everything else is only near to them."""
+        return context.leading(
+            touched=self._known.change.paths,
+            named=(*self._known.named, *self._said),
+            failing=self._failing[0],
         )
+
+    @cached_property
+    def _order(self) -> list[str]:
+        near, leading = self._near, self._leading
+        close = [*near.imported(leading), *self._defined, *near.importers(leading)]
+        words = context.by_words(self._known.brief, self.shelf.entries)
+        # where nothing is named, what is written in the files may still say which ones it is about
+        held = [] if leading else near.mentioning(context.words_said(self._known.brief))
+        order = dict.fromkeys([*leading, *close, *self._known.change.paths, *held, *words])
         chosen = [path for path in order if path in self.shelf.entries][:MOST_SHOWN]
         if len(chosen) < _FEW:  # nothing says what it is about: the whole of a small project is soon read
             rest = [path for path in outline.ranked(self.shelf.entries) if path not in chosen]

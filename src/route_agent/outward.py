@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.config import BUILT_IN
-from route_agent.redaction import Knowledge
+from route_agent.redaction import Knowledge, redact
 from route_agent.repo.secrets import look_over, refuse_keys
 from route_agent.scanners import Border, find_scanner
 from route_agent.transcripts import Transcripts
@@ -55,6 +55,7 @@ class Outward:
             SecretFound: the task or the user's own change holds one; where, and never the key itself.
         """
         refuse_keys(brief)
+        self._border.look_at(redact(brief))  # it is written down before anything is sent
         ground = self._ground
         self.withheld = look_over(
             ground.slot.trees,
@@ -77,7 +78,7 @@ class Outward:
 
     def keep(self, exchange: Exchange) -> None:
         """Keep what was said; a reply is looked at first."""
-        self._border.look_at(exchange.reply, exchange.message)
+        self._border.look_at(redact(exchange.reply), redact(exchange.message))
         lost = self._transcripts.lost
         self._transcripts.keep(exchange)
         if self._transcripts.lost and not lost:
@@ -85,7 +86,7 @@ class Outward:
 
     def look_at(self, text: str) -> None:
         """Look at a text that will be kept, so that what is found in it is redacted."""
-        self._border.look_at(text)
+        self._border.look_at(redact(text))
 
 
 def _keys(ground: Opened, environment: Mapping[str, str]) -> Iterable[str]:

@@ -124,13 +124,14 @@ class Border:
     def leaving(self, prompt: Prompt) -> Prompt:
         """The prompt as it may leave."""
         prompt = without_secrets(prompt)  # what the table knows, nobody else is told
-        self.look_at(prompt.system, prompt.project, *(turn.text for turn in prompt.turns))
-        return without_secrets(prompt)
+        self.look_at(*_texts(prompt))
+        prompt = without_secrets(prompt)
+        self._seen |= set(_by_digest(_texts(prompt)))
+        return prompt
 
     def look_at(self, *texts: str) -> None:
         """Have the scanner look at texts that it has not seen; one process for all of them."""
-        new = {hashlib.sha256(text.encode("utf-8", "replace")).digest(): text for text in texts if text}
-        new = {digest: text for digest, text in new.items() if digest not in self._seen}
+        new = {digest: it for digest, it in _by_digest(texts).items() if digest not in self._seen}
         if self._scanner is None or not new:
             return
         try:
@@ -145,3 +146,11 @@ class Border:
         for secret, kind in found:
             if "[redacted:" not in secret:
                 self._knowledge.add(secret, kind)
+
+
+def _texts(prompt: Prompt) -> tuple[str, ...]:
+    return (prompt.system, prompt.project, *(turn.text for turn in prompt.turns))
+
+
+def _by_digest(texts: tuple[str, ...]) -> dict[bytes, str]:
+    return {hashlib.sha256(text.encode("utf-8", "replace")).digest(): text for text in texts if text}

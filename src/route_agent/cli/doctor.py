@@ -69,6 +69,7 @@ def collect(directory: Path, environment: Mapping[str, str]) -> tuple[Item, ...]
         *lanes(policy, config, environment, allowed=allowed, project=repository.root if repository else None),
         *_checks(repository, policy, environment),
         *_walls(repository, config, environment),
+        _scanner(environment),
         *_folders(),
         *_ledger(places.state_dir() / LEDGER_NAME),
     )
@@ -306,7 +307,19 @@ def _probe() -> Iterator[str]:
     yield from ("--", "/bin/sh", "-c", "echo walls stand")
 
 
-# --- folders and ledger ------------------------------------------------------------------------------------
+# --- secrets, folders and ledger ---------------------------------------------------------------------------
+
+
+def _scanner(environment: Mapping[str, str]) -> Item:
+    """Which scanner looks at what leaves, beside our own table."""
+    from route_agent.scanners import PROGRAMS, find_scanner
+
+    found = find_scanner(environment.get("PATH"))
+    if found:
+        return Item("secrets", "ok", f"found by the built-in table and by {found.program}")
+    return Item(
+        "secrets", "ok", f"found by the built-in table ({' or '.join(PROGRAMS)} would be asked as well)"
+    )
 
 
 def _folders() -> Iterator[Item]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from route_agent.errors import EnvironmentBroken, RouteError
-from route_agent.redaction import redact_all
+from route_agent.redaction import redact, redact_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,9 +88,9 @@ def complain(what: str, hint: str) -> None:
 
 
 def visible(text: str) -> str:
-    """The text with escape codes and other control characters made visible."""
+    """The text with escape codes and other control characters made visible, and without secrets."""
     return "".join(
-        letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in text
+        letter if letter.isprintable() or letter == "\n" else repr(letter)[1:-1] for letter in redact(text)
     )
 
 

@@ -108,7 +108,7 @@ def _stale(provider: str, model: str, config: Config) -> Iterator[Item]:
     try:
         priced = snapshot.find_provider(None, provider, None)
     except LookupError:
-        cure = f'its calls count as unknown cost; say its price in {places.config_file()}, under "rates"'
+        cure = f'so it is not called under a budget; say its price in {places.config_file()}, under "rates"'
         yield Item(name, "warn", f"the price table knows no provider {provider}", cure)
         return
     try:

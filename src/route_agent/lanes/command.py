@@ -111,7 +111,7 @@ class CommandLane:
             tree=tree,
             summary=f"{said(spec)}: {_short(reply.text, work.bill)}",
             iterations=work.bill.turns,
-            model="" if spec.model else work.bill.model or "",
+            model=(work.bill.model or "") if _is_any(spec.model, work.bill.model) else "",
         )
 
     def _refuse_failure(self, work: _Work, reply: ModelReply) -> None:
@@ -128,6 +128,11 @@ class CommandLane:
             raise ProviderError(
                 f"{said(self._spec)} and failed (exit code {work.exit_code}): {words}", kind="agent_failed"
             )
+
+
+def _is_any(asked: str, served: str | None) -> bool:
+    """Whether no model or only a family of them was asked for, such as `sonnet`: whoever answered is right."""
+    return not asked or asked in (served or "").split("-")
 
 
 def agent_of(spec: LaneSpec) -> Agent:
@@ -187,7 +192,7 @@ class _Work:
         bill = self.agent.read(self._told(finished.output))
         text = _without(bill.text or finished.output, self.secrets)
         self.bill = bill
-        served = bill.model if self.spec.model else None  # without a wish, whoever answered is right
+        served = None if _is_any(self.spec.model, bill.model) else bill.model
         # a last message begins with what counts, plain output ends with it
         kept = text[-WORDS_KEPT:] if bill.says_done is None else text[:WORDS_KEPT]
         return ModelReply(text=kept, model_served=served, usage=bill.usage, stop="end")

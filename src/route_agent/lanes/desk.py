@@ -238,26 +238,8 @@ class Desk:
                 provider, model, self.terms.estimate(prompt), min(max_output_tokens, TYPICAL_OUTPUT_TOKENS)
             )
             self._meter.refuse_next(prompt, expected)
-        doing = purpose or self.purpose
-        key = self._reusable(provider, model, prompt, doing, reuse)
-        if key and (again := self._purse.again(self.lane, provider, model, prompt, key, purpose=doing)):
-            self._on(Event(Step.ASK, f"{self.lane} · {model} · a stored reply"))
-            return again
-        # what is set aside grows with every turn: the whole conversation is read, and paid, again
-        reservation = self._purse.reserve(
-            self.lane,
-            provider,
-            model,
-            prompt,
-            max_output_tokens,
-            purpose=purpose or self.purpose,
-            fallback_for=fallback_for,
-            request_key=key,
-        )
-        turn = self.talk.iterations
-        self._on(Event(Step.ASK, f"{self.lane} · {model}" + (f" · turn {turn}" if turn > 1 else "")))
         exchange = Exchange(
-            call_id=reservation.call_id,
+            call_id=0,
             conversation=self._conversation,
             lane=self.lane,
             provider=provider,
@@ -267,23 +249,43 @@ class Desk:
             settings={"max_output_tokens": max_output_tokens, "timeout_s": timeout_s},
             fallback_for=fallback_for,
         )
+        key = self._reusable(exchange, reuse)
+        if key and (again := self._again(exchange, key)):
+            return again
+        # what is set aside grows with every turn: the whole conversation is read, and paid, again
+        reservation = self._purse.reserve(
+            self.lane,
+            provider,
+            model,
+            prompt,
+            max_output_tokens,
+            purpose=exchange.purpose,
+            fallback_for=fallback_for,
+            request_key=key,
+        )
+        turn = self.talk.iterations
+        self._on(Event(Step.ASK, f"{self.lane} · {model}" + (f" · turn {turn}" if turn > 1 else "")))
+        exchange = replace(exchange, call_id=reservation.call_id)
         return self._sent(reservation, exchange, partial(send, prompt), min(timeout_s, self.seconds_left))
 
-    def _reusable(
-        self,
-        provider: str,
-        model: str,
-        prompt: Prompt,
-        purpose: Purpose,
-        settings: Mapping[str, object] | None,
-    ) -> str:
-        """The request's key; empty where its reply is not to be had again.
-
-        An opinion and a test are always asked for anew: who gives them is watched.
-        """
-        if settings is None or purpose in (Purpose.OPINION, Purpose.TEST):
+    def _reusable(self, exchange: Exchange, settings: Mapping[str, object] | None) -> str:
+        """The request's key; none for opinions and tests, since who gives them is watched."""
+        if settings is None or exchange.purpose in (Purpose.OPINION, Purpose.TEST):
             return ""
-        return request_key(provider, model, settings, prompt, self._start)
+        return request_key(exchange.provider, exchange.model, settings, exchange.prompt, self._start)
+
+    def _again(self, exchange: Exchange, key: str) -> tuple[ModelReply, Call] | None:
+        """A stored reply to the very same request; None where there is none."""
+        found = self._purse.again(
+            self.lane, exchange.provider, exchange.model, exchange.prompt, key, purpose=exchange.purpose
+        )
+        if found is None:
+            return None
+        reply, call = found
+        self._on(Event(Step.ASK, f"{self.lane} · {exchange.model} · a stored reply"))
+        served = reply.model_served or ""
+        self._keep(replace(exchange, call_id=call.id, served=served, reply=reply.text, stop=reply.stop))
+        return found
 
     def employ(
         self,
@@ -339,7 +341,8 @@ class Desk:
         except ProviderError as error:
             state = CallState.LOST if error.maybe_billed else CallState.FAILED
             told = f"{error.kind}: {error}"
-            self._meter.add(self._purse.fail(reservation, state, told, time.monotonic() - began))
+            lasted = time.monotonic() - began
+            self._meter.add(self._purse.fail(reservation, state, told, lasted, partial=error.partial))
             self._keep(
                 replace(
                     exchange,
@@ -348,7 +351,7 @@ class Desk:
                     message=error.what,
                     retryable=error.retryable,
                     maybe_billed=error.maybe_billed,
-                    seconds=time.monotonic() - began,
+                    seconds=lasted,
                 )
             )
             if self._is_capped and self._meter.seconds_left <= 0:  # it was hung up on for the cap's sake
@@ -361,8 +364,7 @@ class Desk:
             self._keep(replace(exchange, state=CallState.LOST, error=name, seconds=time.monotonic() - began))
             raise
         ended = time.monotonic() - began
-        call = self._purse.settle(reservation, reply, ended)
-        self._meter.add(call)
+        # kept first: what is found to be a secret in it is none of the ledger's either
         self._keep(
             replace(
                 exchange,
@@ -374,6 +376,8 @@ class Desk:
                 seconds=ended,
             )
         )
+        call = self._purse.settle(reservation, reply, ended)
+        self._meter.add(call)
         if self._is_capped:
             self._meter.refuse()
         return reply, call

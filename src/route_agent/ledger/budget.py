@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from route_agent.ledger.store import Held, Ledger
     from route_agent.policy import Policy
     from route_agent.pricing import Priced, Prices
-    from route_agent.records.lanes import ModelReply, Prompt
+    from route_agent.records.lanes import ModelReply, Prompt, Usage
 
 MICRO = 1_000_000
 _SAFETY = 1.25  # above what a lane's prompts were counted for so far
@@ -280,10 +280,23 @@ class Purse:
         served = self._prices.price(call.provider, call.model_served, call.usage)
         return asked if served.micro_usd is None else served
 
-    def fail(self, reservation: Reservation, state: CallState, error: str, seconds: float) -> Call:
-        """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved."""
+    def fail(
+        self,
+        reservation: Reservation,
+        state: CallState,
+        error: str,
+        seconds: float,
+        *,
+        partial: Usage | None = None,
+    ) -> Call:
+        """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved.
+
+        Args:
+            partial: our own count of what had come before it broke off; it changes nothing of the cost.
+        """
         call = self._told(reservation, state, seconds)
-        call = replace(call, cost_micro_usd=0 if state is CallState.FAILED else None, error=error)
+        cost = 0 if state is CallState.FAILED else None
+        call = replace(call, cost_micro_usd=cost, error=error, usage=partial)
         self._keep(call)
         self._ledger.settle(call)
         return call

@@ -68,8 +68,7 @@ CREATE TABLE quote (
 DROP INDEX call_by_time;
 CREATE INDEX call_by_day ON call (
     at, repository, author, lane, cost_micro_usd, reserved_micro_usd, replayed
-)
-    WHERE replayed = 0;
+) WHERE replayed = 0;
 CREATE INDEX call_by_request ON call (request_key) WHERE request_key <> '';
 CREATE INDEX call_by_model ON call (lane, model_requested) WHERE estimated_tokens > 0;
 CREATE INDEX run_by_lane ON run (first_lane, started_at);

@@ -172,8 +172,9 @@ def _shaped(text: str) -> Iterator[Found]:
 
 
 def _of_kind(kind: Kind, word: str, text: str, searched: str) -> Iterator[Found]:
-    group = "secret" if "secret" in kind.pattern.groupindex else 0
-    for match in _tried(kind, word, text, searched) if kind.begins else kind.pattern.finditer(text):
+    pattern = kind.pattern
+    group = "secret" if "secret" in pattern.groupindex else 0
+    for match in _tried(pattern, word, text, searched) if kind.begins else pattern.finditer(text):
         start, end = match.span(group)
         if _FILLED.search(match[group]):
             continue  # as documents write it: sk-xxxxxxxx
@@ -182,11 +183,11 @@ def _of_kind(kind: Kind, word: str, text: str, searched: str) -> Iterator[Found]
             yield Found(start, rest.end("rest"), kind.name)
 
 
-def _tried(kind: Kind, word: str, text: str, searched: str) -> Iterator[re.Match[str]]:
+def _tried(pattern: re.Pattern[str], word: str, text: str, searched: str) -> Iterator[re.Match[str]]:
     """The pattern's matches, tried where its word stands and nowhere else."""
     at = searched.find(word)
     while at >= 0:
-        match = kind.pattern.match(text, at)
+        match = pattern.match(text, at)
         if match:
             yield match
         at = searched.find(word, match.end() if match else at + 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +19,26 @@ class Kind:
     Attributes:
         name: what stands in its place: `[redacted:<name>]`.
         words: one of these is in every secret of the kind, in lower case where `folded`.
-        pattern: finds it; the group `secret` where there is one, else the whole.
+        source: the expression that finds it; the group `secret` where there is one, else the whole.
         folded: whether case does not matter.
         begins: whether the pattern begins with the word, so that it need be tried nowhere else.
     """
 
     name: str
     words: tuple[str, ...]
-    pattern: re.Pattern[str]
+    source: str
     folded: bool = False
     begins: bool = True
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The expression, compiled when it is first needed: most commands never look for most kinds."""
+        return _compiled(self.source, folded=self.folded)
+
+
+@cache
+def _compiled(source: str, *, folded: bool) -> re.Pattern[str]:
+    return re.compile(source, re.IGNORECASE if folded else 0)
 
 
 _FREE = r"(?<![A-Za-z0-9])"  # nothing that could belong to a longer word stands before it
@@ -37,9 +48,8 @@ _DIGIT = r"(?=[A-Za-z_-]{0,120}[0-9])"  # words joined by hyphens have none
 _BASE64 = r"[A-Za-z0-9+/]"
 
 
-def _kind(name: str, words: str, pattern: str, *, folded: bool = False, begins: bool = True) -> Kind:
-    flags = re.IGNORECASE if folded else 0
-    return Kind(name, tuple(words.split(" ")), re.compile(pattern, flags), folded, begins)
+def _kind(name: str, words: str, source: str, *, folded: bool = False, begins: bool = True) -> Kind:
+    return Kind(name, tuple(words.split(" ")), source, folded, begins)
 
 
 KINDS: tuple[Kind, ...] = (

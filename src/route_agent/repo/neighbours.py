@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_STEMS = 12
 MOST_CANDIDATES = 60
 MOST_NAMES = 40
+MOST_WORDS = 8
+MOST_HOLDING = 40
+MOST_MENTIONING = 12
 MOST_PLACES = 3  # a name that is defined in more files says nothing about which one matters
 _STEM = re.compile(r"^[A-Za-z_]\w{1,60}$")
 _KEYWORDS = (
@@ -69,6 +72,16 @@ class Neighbours:
                 for path, line in told:
                     found.setdefault(path, []).append(line)
         return found
+
+    def mentioning(self, words: Sequence[str]) -> list[str]:
+        """Source files that hold the words, those with the rarest first; of words that many hold nothing."""
+        scores: dict[str, float] = {}
+        for word in words[:MOST_WORDS]:
+            found = files_with(self._trees, self._tree, ("-F", "-i", "-w"), (word,))
+            holding = [path for path in found if path in self.known.all and language_of(path)]
+            for path in holding if len(holding) <= MOST_HOLDING else ():
+                scores[path] = scores.get(path, 0.0) + 1 / len(holding)
+        return sorted(scores, key=lambda path: (-scores[path], path))[:MOST_MENTIONING]
 
     def _defining(self, names: Sequence[str]) -> list[tuple[str, int, str]]:
         if not names:

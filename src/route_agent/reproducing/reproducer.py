@@ -16,7 +16,7 @@ from route_agent import beside
 from route_agent import reproduction as rules
 from route_agent.errors import LimitReached, ProviderError
 from route_agent.lanes.race import BETWEEN
-from route_agent.policy import RECORDED
+from route_agent.policy import COMMAND, RECORDED
 from route_agent.records.events import Event, Step
 from route_agent.records.lanes import Purpose
 from route_agent.records.reproductions import Reproduction
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from route_agent.lanes.base import Answerer, Lane
+    from route_agent.policy import LaneSpec
     from route_agent.records.lanes import Request
     from route_agent.records.runs import Attempt
     from route_agent.reproducing.making import Made, Means
@@ -78,11 +79,17 @@ class Reproducer:
             self._found = self._none(f"{model} writes the patch, and another model must write its test")
             return
         self._found, self._writer = None, chosen[0]
-        dearest = means.purse.worst(
+        making = Making(means, chosen, self._kept(author, spec, request), self._stop)
+        self._future = beside.begin(making.make, "reproduction")
+
+    def _kept(self, author: Lane, spec: LaneSpec, request: Request) -> int:
+        """Micro-dollars that the author must be left with; of an agent, only a sum that is given is known."""
+        if spec.provider == COMMAND:
+            return round(spec.cap.usd * 1e6) if isinstance(spec.cap.usd, int | float) else 0
+        dearest = self._means.purse.worst(
             author.name, author.provider, author.model, request.prompt, spec.max_output_tokens
         )
-        making = Making(means, chosen, dearest * 5 // 4, self._stop)  # a repair reads more
-        self._future = beside.begin(making.make, "reproduction")
+        return dearest * 5 // 4  # a repair reads more
 
     def test(self) -> Reproduction | None:
         """The test to hold the present lane's patch against, waited for; None where there is none.
