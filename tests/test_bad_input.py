@@ -417,9 +417,8 @@ HASTY = POLICY.replace("small-1}", "small-1, timeout_s: 0.4}")
         ([Fault.drip()] * 3, "no complete answer from openai"),
         ([Fault.status(401, "wrong key: sk-test-openai")], "openai answered 401"),
         ([Fault.raw(b"\xff\xfe{{{")] * 3, "openai sent a broken answer"),
-        ([Reply("")], "sent an empty reply"),
     ],
-    ids=["html", "silent", "dripping", "401", "garbage", "empty"],
+    ids=["html", "silent", "dripping", "401", "garbage"],
 )
 def test_a_provider_that_does_not_answer_properly_is_named(
     tmp_path: Path, answers: list[Reply | Fault], says: str
@@ -434,6 +433,29 @@ def test_a_provider_that_does_not_answer_properly_is_named(
     assert done.exit_code == 3
     assert says in done.stdout
     assert "sk-test" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (Reply(""), "sent an empty reply"),
+        (Reply("I will not.", stop="content_filter"), "content filter"),
+        (Reply(FIX, stop="length"), "stopped at the lane's limit of output tokens"),
+        (Reply("I would change the sign."), "unappliable"),
+    ],
+    ids=["empty", "filtered", "cut", "prose"],
+)
+def test_what_a_model_ends_by_itself_is_no_patch_and_nobody_was_down(
+    pit: Sandpit, answer: Reply, says: str
+) -> None:
+    with Loopback() as server:
+        server.script("small-1", answer, answer)
+
+        done = untouched(pit, *TASK, "--only-lane", "fast", env=provider_env(pit, server))
+
+    assert done.exit_code == 1
+    assert "→ unappliable: " in done.stdout
+    assert says in done.stdout
 
 
 def test_a_provider_that_is_down_is_named(pit: Sandpit) -> None:

@@ -79,7 +79,10 @@ class Told:
         ]
 
 
-def project(folder: Path, policy: str = POLICY) -> tuple[Sandpit, Path]:
+WATCHED = POLICY.replace("canary_rate: 0", "canary_rate: 0, critique: always")
+
+
+def project(folder: Path, policy: str = WATCHED) -> tuple[Sandpit, Path]:
     """A repository with a canary wherever something of it is read, and a policy file with one in its name."""
     files = {
         "tests/test_calc.py": CHECKED,
@@ -139,14 +142,24 @@ def test_a_run_that_repairs_looks_up_escalates_and_is_reviewed_tells_none(tmp_pa
         looks = f"READ lookup.py\nSEARCH {CANARY['lookup'][:12]}\nSEARCH KEY\nLIST .\n"
         server.script("small-1", Reply(looks), Reply(NOWHERE), Reply(f"no patch, {CANARY['reply']}"))
         server.script("large-1", Reply(f"{CANARY['reply']}\n{FIX}", served_model=CANARY["served model"]))
-        server.script(
-            "judge-1", Reply(f"{CANARY['reproduction']}\n{RED}"), Reply(json.dumps(APPROVES))
-        )
+        server.script("judge-1", Reply(f"{CANARY['reproduction']}\n{RED}"), Reply(json.dumps(APPROVES)))
         env = environment(pit, server)
-        options = ("--policy", str(policy), "--branch", BRANCH, "--json", "-v")
+        options = (
+            "--policy",
+            str(policy),
+            "--branch",
+            BRANCH,
+            "--json",
+            "-v",
+            "--lane",
+            "fast",
+            "--force-lane",
+        )
         done = told.add("run", pit.run(*brief(), *options, env=env))
         assert done.exit_code in (0, 6), done.stdout + done.stderr
-        assert len(server.calls) >= 4, server.calls
+        assert len(server.calls) == 6, server.calls
+        assert done.json["attempts"][-1]["reviews"]
+        assert done.json["reproduction"]["tests"]
         follow(pit, told, env, tmp_path)
         again = ("--task-file", str(tmp_path / "kept" / "task.md"), "--replay", str(tmp_path / "kept"))
         told.add("replay", pit.run(*again, "--policy", str(policy), "-v", env=env))

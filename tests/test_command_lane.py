@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from desks import bench
+from desks import Bench, bench
 from loopback import Loopback, Reply
 from sandpit import CHECK, FIX, Result, Sandpit, provider_env
 
@@ -28,8 +28,10 @@ from route_agent.lanes.build import agent_program, build_lanes
 from route_agent.lanes.command import CommandLane
 from route_agent.lanes.desk import Workspace
 from route_agent.policy import POLICY_PATH, LaneSpec, parse_policy
-from route_agent.records.lanes import CallState, ModelReply, Prompt, Proposal, Request, Usage
+from route_agent.records.lanes import Call, CallState, ModelReply, Prompt, Proposal, Request, Usage
+from route_agent.sandbox import place as sandbox_place
 from route_agent.sandbox.process import Finished, run
+from route_agent.sandbox.roots import visible
 
 KEY = "canary-4f1d2c-of-nobody"
 TASK = ("--task", "sums must be right", "--json")
@@ -147,29 +149,6 @@ def test_the_report_for_people_says_what_the_agent_got(agents: Agents) -> None:
     assert "claude ran with network and AGENT_KEY" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("asked", [None, "sonnet", "claude-sonnet-4-5"])
-def test_an_agent_that_may_choose_its_model_is_not_blamed_for_the_choice(
-    agents: Agents, asked: str | None
-) -> None:
-    agents.program("claude", MEND)
-    agents.project("agent", model=asked)
-
-    done = agents.run()
-
-    attempt = done.json["attempts"][0]
-    assert attempt["model"] == "claude-sonnet-4-5"
-    assert not attempt["calls"][0]["other_model_answered"]
-
-
-def test_an_agent_whose_model_is_another_than_was_asked_for_is_noticed(agents: Agents) -> None:
-    agents.program("claude", MEND)
-    agents.project("agent", model="claude-opus-5-5")
-
-    done = agents.run()
-
-    assert done.json["attempts"][0]["calls"][0]["other_model_answered"]
-
-
 def test_an_agent_has_the_network_and_its_own_variables_and_no_other(agents: Agents) -> None:
     with Loopback() as server:
         agents.program(
@@ -235,6 +214,24 @@ def test_files_that_no_model_is_shown_are_not_there_for_an_agent_and_stay_as_the
     agents.pit.git("apply", done.json["patch_path"])
     assert (agents.pit.root / "seen.txt").read_text() == ".route-agent calc.py deep kept.txt seen.txt"
     assert all((agents.pit.root / name).read_text() == text for name, text in files.items())
+
+
+def test_a_repository_does_not_set_up_the_agent_that_gets_the_users_key(agents: Agents) -> None:
+    agents.program(
+        "claude",
+        MEND,
+        "names = [name for _, _, names in os.walk('.') for name in names]",
+        "open('seen.txt', 'w').write(' '.join(sorted(names)))",
+    )
+    settings = {".claude/settings.json": '{"hooks": {}}\n', ".mcp.json": "{}\n", "CLAUDE.md": "Be brief.\n"}
+    agents.project(files=settings)
+
+    done = agents.run()
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    agents.pit.git("apply", done.json["patch_path"])
+    assert (agents.pit.root / "seen.txt").read_text() == "CLAUDE.md calc.py policy.yaml"
+    assert all((agents.pit.root / name).read_text() == text for name, text in settings.items())
 
 
 def test_a_repository_of_the_agents_own_is_no_part_of_the_patch(agents: Agents) -> None:
@@ -312,6 +309,8 @@ class Place:
         self.home = home
         self.asked: list[tuple[str, ...]] = []
 
+    def hide(self, patterns: object) -> None: ...
+
     def run(self, argv: tuple[str, ...], seconds: float, *, env: object, sets: object) -> Finished:
         self.asked.append(argv)
         return run(argv, cwd=self.home, env={"PATH": os.environ["PATH"]}, timeout_s=seconds)
@@ -320,16 +319,23 @@ class Place:
         return "f" * 40
 
 
-def proposed(folder: Path, request: Request, *command: str) -> tuple[Proposal, Place]:
-    """What a lane with this command proposes, and where it worked."""
-    place = Place(folder)
-    lane = CommandLane("agent", LaneSpec(provider="command", run=(command,)), command[0], {})
+@contextmanager
+def desk_in(folder: Path, place: Place, *, seconds: float = 60.0) -> Iterator[Bench]:
+    """A desk whose scratch is that place."""
 
     def workspace(start: str) -> Iterator[Workspace]:
         yield Workspace(lambda *_: pytest.fail("a fixer's"), lambda: "", place)
 
-    with bench(folder) as means:
+    with bench(folder, seconds=seconds) as means:
         means.desk._workspace = contextmanager(workspace)
+        yield means
+
+
+def proposed(folder: Path, request: Request, *command: str) -> tuple[Proposal, Place]:
+    """What a lane with this command proposes, and where it worked."""
+    place = Place(folder)
+    lane = CommandLane("agent", LaneSpec(provider="command", run=(command,)), command[0], {})
+    with desk_in(folder, place) as means:
         return lane.propose(request, means.desk), place
 
 
@@ -435,26 +441,6 @@ def test_a_program_that_the_user_names_may_run_for_any_policy(agents: Agents, ap
     assert (another.exit_code, named.exit_code) == (2, 0), named.stdout + named.stderr
 
 
-@pytest.mark.parametrize(
-    ("lane", "said"),
-    [
-        ({"env": ["AGENT_KEY", "NOT_SET_ANYWHERE"]}, "NOT_SET_ANYWHERE is not set"),
-        ({"preset": "codex"}, "codex is not on the PATH"),
-        ({"preset": None, "run": [["claude", "-p"]]}, "says nowhere where the task goes"),
-        ({"preset": None, "run": [["./claude", "{prompt}"]]}, "./claude is not on the PATH"),
-    ],
-    ids=["variable", "program", "task", "the tree's own"],
-)
-def test_a_lane_that_cannot_run_says_why(agents: Agents, lane: dict[str, object], said: str) -> None:
-    agents.program("claude", MEND)
-    agents.project("agent", {"claude": "#!/bin/sh\n"}, **lane)
-
-    done = agents.run()
-
-    assert done.exit_code == 2
-    assert said in done.stdout + done.stderr
-
-
 def test_an_agent_is_never_one_that_the_checkout_brings(tmp_path: Path) -> None:
     for folder in ("project/node_modules/.bin", "project/.venv/bin", "elsewhere"):
         (tmp_path / folder).mkdir(parents=True)
@@ -496,6 +482,20 @@ def test_an_agent_that_does_not_end_is_killed_with_all_it_started(agents: Agents
     assert not left
 
 
+def claude(agents: Agents, **spec: object) -> tuple[Proposal, tuple[Call, ...]]:
+    """What comes of claude with the task, without a repository around it; and what was paid."""
+    place = Place(agents.folder)
+    lane = CommandLane(
+        "agent",
+        LaneSpec.model_validate({"provider": "command", "preset": "claude"} | spec),
+        str(agents.tools / "claude"),
+        {},
+    )
+    with desk_in(agents.folder, place) as means:
+        proposal = lane.propose(Request("0" * 40, Prompt("", ""), brief="fix it"), means.desk)
+        return proposal, tuple(means.purse.calls)
+
+
 @pytest.mark.parametrize(
     ("bill", "code"),
     [
@@ -510,21 +510,71 @@ def test_an_agent_that_does_not_end_is_killed_with_all_it_started(agents: Agents
 def test_half_a_patch_of_an_agent_that_failed_is_none(
     agents: Agents, bill: dict[str, object] | None, code: int
 ) -> None:
-    agents.program("claude", MEND, bill=bill, code=code)
-    agents.project()
+    agents.program("claude", bill=bill, code=code)
 
-    done = agents.run()
+    with pytest.raises(ProviderError, match="claude ran with network and failed") as failed:
+        claude(agents)
 
-    assert done.exit_code == 3, done.stdout
-    assert done.json["attempts"][0]["reason"].startswith("agent_failed: claude ran with network")
-    assert done.json["patch_path"] is None
+    assert failed.value.kind == "agent_failed"
 
 
 def test_an_exit_code_above_zero_does_not_count_where_the_agent_says_that_it_is_done(agents: Agents) -> None:
-    agents.program("claude", MEND, code=1)
-    agents.project()
+    agents.program("claude", code=1)
 
-    assert agents.run().exit_code == 0
+    assert claude(agents)[0].tree == "f" * 40
+
+
+def test_an_agent_ends_with_the_run_and_that_is_a_limit(agents: Agents) -> None:
+    agents.program("claude", "import time; time.sleep(60)")
+    lane = CommandLane(
+        "agent", LaneSpec(provider="command", preset="claude"), str(agents.tools / "claude"), {}
+    )
+
+    with desk_in(agents.folder, Place(agents.folder), seconds=1.5) as means:
+        with pytest.raises(LimitReached, match="claude ran with network and did not end within") as stopped:
+            lane.propose(Request("0" * 40, Prompt("", ""), brief="fix it"), means.desk)
+
+        assert [call.state for call in means.purse.calls] == [CallState.LOST]
+    assert "deadline" in stopped.value.hint
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "served", "is_other"),
+    [
+        ("", "claude-sonnet-4-5", None, False),
+        ("sonnet", "claude-sonnet-4-5", None, False),
+        ("claude-sonnet-4-5", "", "claude-sonnet-4-5", False),
+        ("claude-opus-5-5", "", "claude-sonnet-4-5", True),
+    ],
+)
+def test_only_a_model_that_was_asked_for_by_its_name_can_be_another_one(
+    agents: Agents, asked: str, said: str, served: str | None, *, is_other: bool
+) -> None:
+    agents.program("claude")
+
+    proposal, (call,) = claude(agents, model=asked)
+
+    assert (proposal.model, call.model_served, call.other_model_answered) == (said, served, is_other)
+
+
+@pytest.mark.parametrize(
+    ("lane", "said"),
+    [
+        ({"preset": "claude", "env": ["AGENT_KEY", "NOT_SET"]}, "NOT_SET is not set"),
+        ({"preset": "codex"}, "codex is not on the PATH"),
+        ({"run": [["claude", "-p"]]}, "its `run` says nowhere where the task goes"),
+        ({"run": [["./claude", "{prompt}"]]}, "./claude is not on the PATH"),
+    ],
+    ids=["variable", "program", "task", "the tree's own"],
+)
+def test_a_lane_that_cannot_run_says_why(agents: Agents, lane: dict[str, object], said: str) -> None:
+    agents.program("claude")
+    entry = json.dumps({"provider": "command"} | lane)
+    policy = parse_policy(POLICY.format(lane=entry, ladder="agent", check='["true"]'), "p")
+
+    built = build_lanes(policy, Config(), None, allowed=frozenset({"lane agent"}), environment=agents.env)
+
+    assert built[1]["agent"].startswith(said)
 
 
 def test_an_agent_is_told_its_budget_and_reaching_it_is_a_limit(agents: Agents) -> None:
@@ -704,3 +754,19 @@ def test_a_race_goes_without_a_lane_that_cannot_be_called() -> None:
     lanes, unusable, _ = build_lanes(policy, Config(), None, environment={"PATH": ""})
     assert set(lanes) == {"two"}
     assert unusable["duel"].startswith("it cannot race without one: claude is not allowed")
+
+
+def test_a_package_of_npm_is_shown_with_those_beside_it(tmp_path: Path) -> None:
+    modules = tmp_path / "lib" / "node_modules"
+    for file in (modules / "agent" / "cli.js", modules / "agent-linux" / "node_modules" / "x" / "run"):
+        file.parent.mkdir(parents=True)
+        file.write_text("#!/usr/bin/env node\n")
+        file.chmod(0o755)
+    (modules / ".bin").mkdir()
+    (modules / ".bin" / "agent").symlink_to("../agent/cli.js")
+    folders = (tmp_path / name for name in ("tree", "project", "home", "results", "tools"))
+    place = sandbox_place.Place(*folders)
+
+    shown = visible(place, {"PATH": "/usr/bin"}, modules / ".bin" / "agent")
+
+    assert any(modules.is_relative_to(it) for it in shown), shown

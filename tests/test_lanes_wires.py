@@ -694,6 +694,30 @@ def test_a_server_that_speaks_no_tls_is_a_connection_error(wired: Wired) -> None
     assert wired.server.requests == []
 
 
+def test_a_proxy_that_wants_credentials_is_named_and_asked_once(
+    wired: Wired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n"
+
+        def answer() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(refusal)
+
+        threading.Thread(target=answer, daemon=True).start()
+        for name in ("HTTPS_PROXY", "https_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+
+        error = wired.fail(base_url="https://models.example.org/v1")
+
+    assert (error.kind, error.retryable, error.maybe_billed) == ("proxy", False, False)
+    assert "HTTPS_PROXY" in error.hint
+
+
 def test_a_connection_that_breaks_without_a_word_may_have_been_billed(wired: Wired) -> None:
     error = wired.fail(Fault.refuse())
 

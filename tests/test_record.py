@@ -36,7 +36,7 @@ def paid_env(pit: Sandpit, server: Loopback) -> dict[str, str]:
     env = provider_env(pit, server)
     file = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
     config = json.loads(file.read_text())
-    config["rates"]["critic-1"] = {"input_usd": 1, "output_usd": 5}
+    config["rates"] |= {name: {"input_usd": 1, "output_usd": 5} for name in ("critic-1", "judge-1")}
     file.write_text(json.dumps(config))
     return env
 
@@ -298,3 +298,39 @@ def test_what_was_said_in_a_run_that_died_is_there(pit: Sandpit) -> None:
 
     (file,) = places.state_dir().glob("repos/*/run-*/calls/*.json")
     assert json.loads(file.read_bytes())["reply"] == WRONG
+
+
+# --- with a test for the brief, and a plan -----------------------------------------------------------------
+
+
+def test_a_run_with_a_plan_and_a_test_for_the_brief_ends_again_as_it_did(tmp_path: Path) -> None:
+    from test_reproduction import POLICY as TESTED
+    from test_reproduction import RED, TESTS
+    from test_reproduction import TASK as BUG
+
+    policy = TESTED.replace("small-1}", "small-1, plan_with: strong}").replace(
+        "canary_rate: 0", "canary_rate: 0, critique: always"
+    )
+    pit = Sandpit(tmp_path / "pit", {"tests/test_calc.py": TESTS}, policy)
+    with Loopback() as server:
+        server.script("large-1", Reply("Turn the minus into a plus in calc.add."))
+        server.script("small-1", Reply(FIX))
+        server.script("judge-1", Reply("I would write a test."), Reply(RED), Reply(APPROVES))
+        env = paid_env(pit, server)
+        done = pit.run("--task", BUG, "--json", env=env)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert done.json["attempts"][0]["plan"]
+
+    pit.run("record", "--out", str(tmp_path / "kept"))
+    again = replayed(pit, tmp_path / "kept")
+
+    kinds = [(it.lane, it.kind) for it in load_replies(tmp_path / "kept").replies]
+    assert sorted(kinds) == [
+        ("fast", "patch"),
+        ("strong", "plan"),
+        ("verifier", "opinion"),
+        ("verifier", "test"),
+    ]
+    assert outline(again) == outline(done.json)
+    assert again["attempts"][0]["plan"] == done.json["attempts"][0]["plan"]
+    assert again["reproduction"]["tests"] == done.json["reproduction"]["tests"] != []

@@ -147,6 +147,11 @@ def test_every_kind_in_the_table_is_tried() -> None:
         "<a>{}</a>",
         "é{}é",
         "line one\r\n{}\r\nline two",
+        'print("one\\n\\t{}\\n")',
+        '{{"text": "one\\\\n{}\\\\ntwo"}}',
+        "\\u000a{}\\u000a",
+        "q=1%0A{}%0A",
+        "\x1b[1;31m{}\x1b[0m",
     ],
 )
 def test_a_secret_is_found_wherever_it_stands(kind: str, before: str, secret: str, around: str) -> None:

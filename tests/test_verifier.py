@@ -658,6 +658,7 @@ def test_a_model_never_judges_its_own_patch_whoever_offers_it(tmp_path: Path) ->
         "{provider: %(provider)s, model: other-1}", "{provider: anthropic, model: x/small-1}"
     )
     known = {"threshold": 0, "critique": "always", "rate": 0, "check": CHECK}
+    own += "\nlimits: {unpriced: reserve}\n"  # nobody has stated a price under this name
     place = Sandpit(tmp_path / "pit", files={"calc.py": RIGHT}, policy=own % known)
     with Loopback() as server:
         server.script("small-1", Reply(DOUBLE))

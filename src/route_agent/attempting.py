@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import evidence, racing, risk, routing
 from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
+from route_agent.lanes.answers import MODELS_OWN
 from route_agent.patch import guard
 from route_agent.policy import RECORDED
 from route_agent.prompt import tellable
@@ -104,7 +105,8 @@ class Attempting:
             reason = f"{stop}. {stop.hint}" if stop.hint else str(stop)
             attempt = replace(attempt, failure=Failure.LIMIT, reason=reason)
         except ProviderError as error:
-            attempt = replace(attempt, failure=Failure.PROVIDER, reason=f"{error.kind}: {error}")
+            failure = Failure.UNAPPLIABLE if error.kind in MODELS_OWN else Failure.PROVIDER
+            attempt = replace(attempt, failure=failure, reason=f"{error.kind}: {error}")
         except BadPatch as error:
             attempt = replace(attempt, failure=Failure.UNAPPLIABLE, reason=str(error))
         except HostilePatch as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from route_agent.errors import BadPatch, HostilePatch
+from route_agent.globs import any_match
 from route_agent.lanes.desk import Workspace
 from route_agent.records.checks import IsolationLevel
 from route_agent.repo.clearing import remove
@@ -49,6 +50,7 @@ class AgentScratch:
     walls: Walls
     start: str
     is_withheld: Callable[[str], bool]
+    _hidden: tuple[str, ...] = ()
     _withheld: tuple[str, ...] | None = None
 
     @property
@@ -58,6 +60,10 @@ class AgentScratch:
     @property
     def walled(self) -> bool:
         return self.walls.isolation.level is IsolationLevel.NAMESPACES
+
+    def hide(self, patterns: tuple[str, ...]) -> None:
+        """Take more files away; before the first command, since afterwards nothing here is ours."""
+        self._hidden = patterns
 
     def run(
         self, argv: tuple[str, ...], seconds: float, *, env: tuple[str, ...], sets: Mapping[str, str]
@@ -76,7 +82,9 @@ class AgentScratch:
     def _withhold(self) -> tuple[str, ...]:
         if self._withheld is None:
             self._withheld = tuple(
-                path for path in self.slot.trees.entries(self.start) if self.is_withheld(path)
+                path
+                for path in self.slot.trees.entries(self.start)
+                if self.is_withheld(path) or any_match(path, self._hidden)
             )
             for path in self._withheld:
                 remove(self.slot.tree / path)

@@ -57,6 +57,8 @@ class Agent:
         sets: variables that it needs beside the user's own; none of them is a secret.
         wants_git: whether it sees only the files that git lists.
         leaves: what it leaves beside the files that it edits.
+        obeys: a repository's files by which it is set up, as patterns. With one of them a repository could
+            run what it likes beside the user's key, or have the key sent to an address of its own.
         bill_file: a file in its home folder in which its bill stands; its output where empty.
         read: reads the bill.
         prints_bill: the word of its command without which its output holds none; empty where it always does.
@@ -71,6 +73,7 @@ class Agent:
     sets: Mapping[str, str] = field(default_factory=lambda: _NOTHING_SET)
     wants_git: bool = False
     leaves: tuple[str, ...] = ()
+    obeys: tuple[str, ...] = ()
     bill_file: str = ""
     prints_bill: str = ""
 
@@ -257,6 +260,7 @@ PRESETS: Mapping[str, Agent] = {
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             "DISABLE_AUTOUPDATER": "1",
         },
+        obeys=("**/.claude/**", ".mcp.json"),
         provider="anthropic",
         prints_bill="json",
         read=_claude,
@@ -268,6 +272,7 @@ PRESETS: Mapping[str, Agent] = {
             *("--dangerously-bypass-approvals-and-sandbox", "--", "{prompt}"),  # it stands behind our walls
         ),
         model=("--model", "{model}"),
+        obeys=("**/.codex/**",),
         provider="openai",
         prints_bill="--json",
         read=_codex,
@@ -284,6 +289,7 @@ PRESETS: Mapping[str, Agent] = {
         ),
         model=("--model", "{model}"),
         wants_git=True,
+        obeys=(".aider*",),
         leaves=(".aider.tags.cache.v4", ".aider.tags.cache.v3"),
         read=_aider,
     ),
@@ -295,6 +301,10 @@ PRESETS: Mapping[str, Agent] = {
         ),
         model=("--model", "{model}"),
         bill_file="copilot-usage.json",
+        obeys=(
+            *("**/.claude/**", ".mcp.json", "**/.copilot/**", ".vscode/mcp.json"),
+            *(".github/mcp.json", ".github/hooks/**", ".github/copilot/**"),
+        ),
         read=_copilot,
     ),
 }

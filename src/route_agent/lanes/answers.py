@@ -111,6 +111,9 @@ _STOPS: Mapping[str, str] = {
     "function_call": "tool_use",
 }
 
+# what a model made of the request by itself: nobody failed to deliver it, and it is no patch
+MODELS_OWN = frozenset({"max_tokens", "refusal", "content_filter", "empty_reply", "stopped_early"})
+
 
 def messages(prompt: Prompt) -> list[Any]:
     """The turns after the system part, which both wire formats write alike.

@@ -131,7 +131,7 @@ class CommandLane:
 
 
 def _is_any(asked: str, served: str | None) -> bool:
-    """Whether no model or only a family of them was asked for, such as `sonnet`: whoever answered is right."""
+    """Whether no model was asked for, or only a family such as `sonnet`: whoever answered is right."""
     return not asked or asked in (served or "").split("-")
 
 
@@ -181,6 +181,7 @@ class _Work:
             ProviderError: it did not start, or did not end by itself.
         """
         self.usd = usd
+        self.agency.hide(self.agent.obeys)
         if self.agent.wants_git:
             self._list_files(seconds)
         argv = self.agent.command(self._values(prompt), usd)

@@ -62,6 +62,10 @@ class Agency(Protocol):
     @property
     def walled(self) -> bool: ...
 
+    def hide(self, patterns: tuple[str, ...]) -> None:
+        """Take more files away before it begins; they too are put back as they were."""
+        ...
+
     def run(
         self, argv: tuple[str, ...], seconds: float, *, env: tuple[str, ...], sets: Mapping[str, str]
     ) -> Finished:

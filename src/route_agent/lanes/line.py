@@ -136,6 +136,12 @@ class Line:
                 retryable=True,
                 maybe_billed=self._connected,
             )
+        if isinstance(cause, httpx2.ProxyError) and "407" in told:
+            return ProviderError(
+                f"the proxy on the way to {where} wants credentials: {told}",
+                kind="proxy",
+                hint="HTTPS_PROXY names the proxy; a user and a password may stand in it",
+            )
         local = urlsplit(self._endpoint.provider.base_url).hostname in _LOOPBACK
         certificate = "CERTIFICATE" in told
         hint = "is a server running there?" if local else "check the network and HTTPS_PROXY"

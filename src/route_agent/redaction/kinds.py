@@ -41,7 +41,12 @@ def _compiled(source: str, *, folded: bool) -> re.Pattern[str]:
     return re.compile(source, re.IGNORECASE if folded else 0)
 
 
-_FREE = r"(?<![A-Za-z0-9])"  # nothing that could belong to a longer word stands before it
+# what ends in a letter or digit and is no part of a word: \n \x0a \u000a %0A and the codes of colours
+_ESCAPE = (
+    r"(?<=\\[nrtbfv0])|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2})"
+    r"|(?<=\[[0-9]m)|(?<=\[[0-9]{2}m)|(?<=\[[0-9];[0-9]{2}m)"
+)
+_FREE = rf"(?:(?<![A-Za-z0-9])|{_ESCAPE})"  # nothing that could belong to a longer word stands before it
 _DONE = r"(?![A-Za-z0-9])"
 _SET = r"['\"]?\s{0,40}(?:=>|[=:])\s{0,40}['\"]?"  # between a setting's name and its value
 _DIGIT = r"(?=[A-Za-z_-]{0,120}[0-9])"  # words joined by hyphens have none
@@ -148,18 +153,18 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "discord-token",
         ".",
-        r"(?<![A-Za-z0-9_.-])[MNO][A-Za-z0-9_-]{23,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,40}(?![A-Za-z0-9_.-])",
+        rf"(?:(?<![A-Za-z0-9_.-])|{_ESCAPE})[MNO][A-Za-z0-9_-]{{23,27}}\.[A-Za-z0-9_-]{{6}}\.[A-Za-z0-9_-]{{27,40}}(?![A-Za-z0-9_.-])",
         begins=False,
     ),
     _kind(
         "telegram-token",
         ":AA",
-        r"(?<![0-9])[0-9]{8,10}:AA[A-Za-z0-9_-]{33}(?![A-Za-z0-9_-])",
+        rf"(?:(?<![0-9])|{_ESCAPE})[0-9]{{8,10}}:AA[A-Za-z0-9_-]{{33}}(?![A-Za-z0-9_-])",
         begins=False,
     ),
     _kind("sendgrid-key", "SG.", rf"{_FREE}SG\.[A-Za-z0-9_-]{{16,32}}\.[A-Za-z0-9_-]{{32,64}}"),
     _kind("twilio-key", "SK", rf"{_FREE}SK[0-9a-f]{{32}}{_DONE}"),
-    _kind("mailgun-key", "key-", rf"(?<![A-Za-z0-9_-])key-[0-9a-f]{{32}}{_DONE}"),
+    _kind("mailgun-key", "key-", rf"(?:(?<![A-Za-z0-9_-])|{_ESCAPE})key-[0-9a-f]{{32}}{_DONE}"),
     _kind(
         "mailchimp-key",
         "-us",
@@ -181,7 +186,7 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "jwt",
         "eyJ",
-        r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+        rf"(?:(?<![A-Za-z0-9_-])|{_ESCAPE})eyJ[A-Za-z0-9_-]{{10,}}\.eyJ[A-Za-z0-9_-]{{10,}}\.[A-Za-z0-9_-]{{10,}}",
     ),
     _kind(
         "url-password",
