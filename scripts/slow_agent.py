@@ -298,7 +298,7 @@ def run_trial(agent: str, installed: Path) -> str:
         home.mkdir()
         config = folder / "config" / "route-agent"
         config.mkdir(parents=True)
-        (config / "config.yaml").write_text("commands: []\n")
+        (config / "config.yaml").write_text("commands: {}\n")
         before = state_of(repository)
         environment = {
             **{name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ},

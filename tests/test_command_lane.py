@@ -108,7 +108,9 @@ class Agents:
         if trusted and "XDG_CONFIG_HOME" in env:
             config = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
             known = json.loads(config.read_text())
-            config.write_text(json.dumps(known | {"commands": ["claude", "mender"]}))
+            config.write_text(
+                json.dumps(known | {"commands": {"claude": ["AGENT_KEY"], "mender": ["AGENT_KEY"]}})
+            )
         elif trusted:
             trust.record(self.pit.root, (self.pit.root / POLICY_PATH).read_bytes())
         return self.pit.run(*(arguments or TASK), env={**self.env, **env})
@@ -433,9 +435,9 @@ def test_a_program_that_the_user_names_may_run_for_any_policy(agents: Agents, ap
     config = apart / "config" / "route-agent" / "config.yaml"
     config.parent.mkdir(parents=True)
 
-    config.write_text("commands: [codex]\n")
+    config.write_text("commands: {codex: []}\n")
     another = agents.run(trusted=False)
-    config.write_text("commands: [codex, claude]\n")
+    config.write_text("commands: {codex: [], claude: []}\n")
     named = agents.run(trusted=False)
 
     assert (another.exit_code, named.exit_code) == (2, 0), named.stdout + named.stderr

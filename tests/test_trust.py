@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -253,5 +254,27 @@ def test_programs_are_allowed_by_name_and_checks_never() -> None:
     policy = parse_policy(LANES, "p")
 
     assert trust.allowed_by_name(Config(), policy) == frozenset()
-    assert trust.allowed_by_name(Config(commands=("claude", "make")), policy) == {"lane one"}
-    assert trust.allowed_by_name(Config(commands=("claude", "mender")), policy) == {"lane one", "lane two"}
+    assert trust.allowed_by_name(Config(commands={"claude": (), "make": ()}), policy) == {"lane one"}
+    assert trust.allowed_by_name(Config(commands={"claude": (), "mender": ()}), policy) == {
+        "lane one",
+        "lane two",
+    }
+
+
+def test_a_program_that_any_policy_may_run_gets_only_the_variables_named_with_it() -> None:
+    spec = {"provider": "command", "preset": "claude", "env": ["ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY"]}
+    policy = parse_policy(
+        json.dumps(
+            {
+                "version": 1,
+                "models": {"one": spec, "top": {"provider": "openai", "model": "large"}},
+                "routing": {"ladder": ["one", "top"]},
+            }
+        ),
+        "policy.yaml",
+    )
+    some = Config(commands={"claude": ("ANTHROPIC_API_KEY",)})
+    both = Config(commands={"claude": ("AWS_SECRET_ACCESS_KEY", "ANTHROPIC_API_KEY", "OTHER")})
+
+    assert trust.allowed_by_name(some, policy) == frozenset()
+    assert trust.allowed_by_name(both, policy) == {"lane one"}

@@ -463,7 +463,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_h
         (
             "models: {fast: {provider: openai, model: a}, strong: {provider: openai, model: b},"
             " fix: {provider: fixer, run: [[x]]}}\nverify: {lane: fix}",
-            "verify.lane is a fixer, which has no opinion",
+            "verify.lane has no model, so it has no opinion",
         ),
     ],
 )

@@ -61,7 +61,8 @@ class Transcripts:
     def _write(self, file: Path, told: dict[str, Any]) -> None:
         data = json.dumps(told, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
         if self._number == 1:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._folder.mkdir(exist_ok=True, mode=0o700)
             prune(self._folder.parents[1], keep=self._folder.parent)
         self._written += len(data)
         draft = file.with_suffix(".draft")

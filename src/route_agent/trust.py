@@ -49,13 +49,19 @@ def _agent_asks(spec: LaneSpec) -> str:
 
 
 def allowed_by_name(config: Config, policy: Policy) -> frozenset[str]:
-    """The lanes whose every agent program the user lets any policy run, by `lane <lane>`."""
+    """The lanes whose every agent the user lets any policy run with what it asks for, by `lane <lane>`."""
     found = set()
     for lane, specs in policy.models.items():
-        programs = {spec.preset or spec.run[0][0] for spec in specs if spec.provider == COMMAND}
-        if programs and programs <= set(config.commands):
+        agents = [spec for spec in specs if spec.provider == COMMAND]
+        if agents and all(_is_allowed(config, spec) for spec in agents):
             found.add(lane_word(lane))
     return frozenset(found)
+
+
+def _is_allowed(config: Config, spec: LaneSpec) -> bool:
+    """Whether the program is named, and with it every variable that it would get."""
+    variables = config.commands.get(spec.preset or spec.run[0][0])
+    return variables is not None and set(spec.env) <= set(variables)
 
 
 def is_trusted(config: Config, repository: Path, content: bytes) -> bool:

@@ -72,7 +72,7 @@ class RecordedReply(RecordedTurn):
 
 
 class About(Strict):
-    """Which run was recorded: its id, base commit and start tree, what it ended with, and under which policy."""
+    """Which run was recorded: its id, base commit and start tree, its policy, and what it ended with."""
 
     run: str
     base: str
@@ -154,7 +154,7 @@ class RecordedLane:
         A refused patch is repaired where the recording goes on, and else stays refused.
 
         Raises:
-            ProviderError: every recorded reply of this lane was played, or the next one is empty or a failure.
+            ProviderError: every recorded reply of this lane was played, or the next is empty or a failure.
             LimitReached: the deadline has passed.
         """
         is_test = desk.purpose is Purpose.TEST and bool(self._left["test"])

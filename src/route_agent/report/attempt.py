@@ -50,6 +50,9 @@ def _call_lines(attempt: Attempt) -> Iterator[tuple[str, str]]:
         state = "" if call.state is CallState.DONE else f" {call.state.value}: {call.error}"
         asked = f"     call {call.model_requested}{purpose}: {_tokens(call)}, {call.seconds:.1f} s"
         yield asked + reused + state, "dim"
+        if call.overrun_micro_usd:
+            over = f"{money(call.overrun_micro_usd)} more than was set aside for it"
+            yield f"       the provider counted more than expected: {over}", "yellow"
         if call.fallback_for:
             yield f"       fallback: {call.fallback_for} could not be reached", "yellow"
         if call.other_model_answered:

@@ -90,7 +90,7 @@ def quote_words(quote: Quote) -> str:
     if quote.low is not None and quote.high is not None:
         told.append(f"80 % of {quote.runs} earlier runs between {money(quote.low)} and {money(quote.high)}")
     told.append(f"at most {money(quote.worst)}")
-    if quote.escalation is not None:
+    if quote.escalation is not None and quote.runs:
         told.append(f"odds of escalation {quote.escalation:.0%} (n={quote.runs})")
     held, of = quote.held
     if of:
