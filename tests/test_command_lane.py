@@ -437,7 +437,7 @@ def test_a_program_that_the_user_names_may_run_for_any_policy(agents: Agents, ap
 
     config.write_text("commands: {codex: []}\n")
     another = agents.run(trusted=False)
-    config.write_text("commands: {codex: [], claude: []}\n")
+    config.write_text("commands: {codex: [], claude: [AGENT_KEY]}\n")
     named = agents.run(trusted=False)
 
     assert (another.exit_code, named.exit_code) == (2, 0), named.stdout + named.stderr

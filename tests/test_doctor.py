@@ -557,7 +557,7 @@ def test_says_what_an_agent_lane_lacks_one_thing_after_the_other(project: Projec
     )
     assert told()[1].startswith("claude is not allowed to run as an agent here")
     assert project.item("lane agent").cure.startswith("route-agent trust")
-    configured("commands: {claude: []}\n")
+    configured("commands: {claude: [AGENT_KEY]}\n")
     assert told() == ("warn", "claude is not on the PATH")
     project.tool("claude")
     assert told() == ("warn", "AGENT_KEY is not set")

@@ -250,12 +250,15 @@ def test_what_a_policy_asks_for_is_said_by_check_and_by_lane() -> None:
     }
 
 
+VARIABLES = ("ONE_KEY", "ONE_URL")
+
+
 def test_programs_are_allowed_by_name_and_checks_never() -> None:
     policy = parse_policy(LANES, "p")
 
     assert trust.allowed_by_name(Config(), policy) == frozenset()
-    assert trust.allowed_by_name(Config(commands={"claude": (), "make": ()}), policy) == {"lane one"}
-    assert trust.allowed_by_name(Config(commands={"claude": (), "mender": ()}), policy) == {
+    assert trust.allowed_by_name(Config(commands={"claude": VARIABLES, "make": ()}), policy) == {"lane one"}
+    assert trust.allowed_by_name(Config(commands={"claude": VARIABLES, "mender": ()}), policy) == {
         "lane one",
         "lane two",
     }
