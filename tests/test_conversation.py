@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -478,3 +479,19 @@ def test_accepted_patches_of_similar_tasks_are_shown_as_examples(tmp_path: Path,
     assert "replayed" not in asked[1]
     assert KEY not in asked[1]
     assert ADD in asked[1]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param("READ a" + " " * 100_000 + "b", id="blanks"),
+        pytest.param("READ a" + "`" * 100_000 + "b", id="backticks"),
+        pytest.param("```" + "\n" * 100_000 + "b", id="empty lines"),
+    ],
+)
+def test_a_long_reply_of_nothing_much_is_read_in_no_time(reply: str) -> None:
+    began = time.monotonic()
+
+    needs_in(reply)
+
+    assert time.monotonic() - began < 3

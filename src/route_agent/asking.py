@@ -57,11 +57,12 @@ class Need:
         return f"{self.kind} {quote}{self.what}{quote}{lines}{within}"
 
 
-_LINE = re.compile(r"^[ \t]*(?:[-*] +|\d+[.)] +)?`?(READ|SEARCH|LIST) +(\S.*?)`?[ \t]*$", re.MULTILINE)
+# a model may answer with megabytes of anything: what is matched here takes time by the length, not its square
+_LINE = re.compile(r"^[ \t]*(?:[-*] +|\d+[.)] +)?`?(READ|SEARCH|LIST) +(\S.*)$", re.MULTILINE)
 _LINES = re.compile(r"^(?P<path>.+?)(?::(?P<first>\d{1,7})(?:\s*-\s*(?P<last>\d{1,7}|end)?)?)?$")
 _WITHIN = re.compile(r"^(?P<text>.+?) IN (?P<within>\S+)$")
 _RANGE = re.compile(r"^\s*(?P<first>\d{1,7})(?:\s*-\s*(?P<last>\d{1,7}|end)?)?\s*$")
-_FENCED = re.compile(r"^\s*```\w*\s*\n(?P<inside>.*)\n```\s*$", re.DOTALL)
+_FENCED = re.compile(r"^\s*```\w*[^\S\n]*\n(?P<inside>.*)\n```\s*$", re.DOTALL)
 
 
 def needs_in(reply: str) -> tuple[Need, ...]:
@@ -86,7 +87,7 @@ def object_in(reply: str) -> dict[str, Any] | None:
 
 def _in_lines(reply: str) -> Iterator[Need]:
     for match in _LINE.finditer(reply):
-        word, told = match[1], match[2][:_MAX_WORDS].strip()
+        word, told = match[1], match[2][:_MAX_WORDS].strip().removesuffix("`")
         if word == "SEARCH":
             parts = _WITHIN.match(told)
             text, within = (parts["text"], parts["within"]) if parts else (told, "")
