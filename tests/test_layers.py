@@ -27,6 +27,7 @@ LAYERS = (
         "tampering",
         "lexical",
         "judges",
+        "lanespec",
         "covering",
         "mutants",
         "patch",
@@ -58,6 +59,7 @@ LAYERS = (
         "trust",
     },
     {
+        "assembling",
         "attempting",
         "climb",
         "decide",

@@ -90,6 +90,19 @@ def test_a_plan_that_cannot_be_had_leads_to_the_next_lane(tmp_path: Path, server
     ]
 
 
+def test_a_lane_whose_planner_cannot_be_called_works_without_a_plan_and_says_so(
+    tmp_path: Path, server: Loopback
+) -> None:
+    server.script("small-1", Reply(FIX))
+    pit = Sandpit(tmp_path / "pit", policy=policy(FAST % ", plan_with: strong" + STRONG % ""))
+    env = provider_env(pit, server) | {"ANTHROPIC_API_KEY": ""}
+
+    done = pit.run("--task", "sums must be right", env=env)
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert "fast works without a plan: strong cannot be called (ANTHROPIC_API_KEY is not set)" in done.stdout
+
+
 RACE = policy(
     FAST % ""
     + "  other: {provider: anthropic, model: large-1}\n"

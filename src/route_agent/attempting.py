@@ -144,7 +144,10 @@ class Attempting:
     ) -> Attempt:
         """Of two patches the better one, if they agree; where they do not, how they differ."""
         trees = self.prover.slot.trees
-        changes = [self._changed(attempt, it, fit).change for it in rivals]
+        changes = [self._rival(attempt, it, fit) for it in rivals]
+        if author := racing.one_author(rivals):
+            reason = f"{author} answered for both lanes: two patches of one model prove no agreement"
+            return replace(attempt, failure=Failure.WEAK, reason=reason)
         self.on(Event(Step.CHECK, "each patch with the other's tests"))
         one, other = (
             racing.Side(it, change, self._prove(change))
@@ -161,12 +164,20 @@ class Attempting:
         if ended.difference:
             reason = f"the two patches do not agree:\n{ended.difference}"
             return replace(attempt, failure=Failure.DISPUTED, reason=reason)
-        if not ended.crossed:
-            reason = "neither patch brought a test that the other could be held against"
+        if ended.silent:
+            who = " and ".join(f"{model}'s patch" for model in ended.silent)
+            reason = f"no agreement: {who} brought no test that is red without it"
             return replace(attempt, failure=Failure.WEAK, reason=reason)
         attempt = self._judge(attempt, tried)
         agreed = f"both patches pass each other's tests ({len(ended.crossed)})"
         return replace(attempt, reason=f"{agreed}; {attempt.reason}")
+
+    def _rival(self, attempt: Attempt, proposal: Proposal, fit: Callable[[str], Change]) -> Change | None:
+        """What one side of a race changes; a patch that is refused is told with its model's name."""
+        try:
+            return self._changed(attempt, proposal, fit).change
+        except (BadPatch, HostilePatch) as refusal:
+            raise type(refusal)(f"{proposal.model}: {refusal}", hint=refusal.hint) from refusal
 
     def _fit(self, reply: str) -> Change:
         """The reply as a change of trees: all of it or none, and within its bounds."""

@@ -2,7 +2,8 @@
 
 Two authors who did not see each other's work rarely make the same mistake. Where each patch passes the
 other's tests, they agree about what the task means; where one does not, the test that tells them apart is
-the news.
+the news. A test that passes without either patch is no word about the task, and one model that wrote both
+patches agrees with itself.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from route_agent.policy import RECORDED
 from route_agent.prompt import ends
 from route_agent.records.checks import CheckKind, Outcome
+from route_agent.records.lanes import Purpose
 from route_agent.repo.trees import Content
 from route_agent.routing import is_test_path
+from route_agent.verifying import same_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckResult, CheckRun
@@ -46,13 +50,15 @@ class Ending:
 
     Attributes:
         better: the side that is delivered, if any is.
-        crossed: tests of one side that are green with the other's patch.
+        crossed: tests of one side that are green with the other's patch and red with neither.
         difference: how the two behave differently, in words; empty where they agree.
+        silent: the models whose patch brought no test that is red without it.
     """
 
     better: Side
     crossed: tuple[str, ...]
     difference: str
+    silent: tuple[str, ...] = ()
 
 
 def compare(one: Side, other: Side, *, trees: Trees, run: Callable[[str], CheckRun]) -> Ending:
@@ -64,21 +70,38 @@ def compare(one: Side, other: Side, *, trees: Trees, run: Callable[[str], CheckR
     """
     told: list[str] = []
     crossed: list[str] = []
+    silent: list[str] = []
     for side in (one, other):
         if side.evidence.failure:
             reasons = "; ".join(side.evidence.reasons)
             told.append(f"{side.model}: its own patch is {side.evidence.failure.value}: {reasons}")
     if not told:
         for mine, theirs in ((one, other), (other, one)):
-            if brought := _tests(trees, theirs.change):
-                found = run(trees.write(mine.change.new_tree, brought))
-                agreed, differing = _compared(found, theirs.evidence.checks, frozenset(brought))
-                crossed += agreed
-                told += [
-                    f"{test}: green with {theirs.model}'s patch, not with {mine.model}'s{why}"
-                    for test, why in differing
-                ]
-    return Ending(_better(one, other), tuple(dict.fromkeys(crossed)), "\n".join(told))
+            brought = _tests(trees, theirs.change)
+            found = run(trees.write(mine.change.new_tree, brought)) if brought else None
+            agreed, differing = _compared(found, theirs.evidence.checks, frozenset(brought))
+            if agreed:
+                tried = theirs.evidence.known.without
+                without = tried or run(trees.write(theirs.change.old_tree, brought))
+                agreed = [(check, test) for check, test in agreed if not _is_green(without, check, test)]
+            silent += [] if agreed or differing else [theirs.model]
+            crossed += [test for _, test in agreed]
+            told += [
+                f"{test}: green with {theirs.model}'s patch, not with {mine.model}'s{why}"
+                for test, why in differing
+            ]
+    return Ending(_better(one, other), tuple(dict.fromkeys(crossed)), "\n".join(told), tuple(silent))
+
+
+def one_author(rivals: Sequence[Proposal]) -> str:
+    """The model that answered for both sides, whichever was asked; empty where two did, or nobody says."""
+    one, other = (_answered(it) for it in rivals)
+    return one if one and other and same_model(one, other) else ""
+
+
+def _answered(proposal: Proposal) -> str:
+    said = [it.model_served for it in proposal.calls if it.purpose is Purpose.PATCH and it.model_served]
+    return said[-1] if said and said[-1] != RECORDED else ""
 
 
 def _tests(trees: Trees, change: Change) -> dict[str, Content | None]:
@@ -89,21 +112,25 @@ def _tests(trees: Trees, change: Change) -> dict[str, Content | None]:
 
 
 def _compared(
-    crossed: CheckRun, own: CheckRun, paths: frozenset[str]
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Which of the brought tests are green on both sides, and which only with their own patch, and why."""
-    agreed: list[str] = []
+    crossed: CheckRun | None, own: CheckRun, paths: frozenset[str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Which of the brought tests are green on both sides, by check; and which only with their own patch, why."""
+    agreed: list[tuple[str, str]] = []
     differing: list[tuple[str, str]] = []
-    for result in own.results:
+    for result in own.results if crossed else ():
         if result.kind is not CheckKind.TEST:
             continue
-        found = crossed.named(result.name)
         for test in _green(result, paths):
-            if found and (test in found.green or (result.tests is None and found.passed)):
-                agreed.append(test)
+            if _is_green(crossed, result.name, test):
+                agreed.append((result.name, test))
             else:
-                differing.append((test, _why(found)))
+                differing.append((test, _why(crossed.named(result.name) if crossed else None)))
     return agreed, differing
+
+
+def _is_green(run: CheckRun | None, check: str, test: str) -> bool:
+    found = run.named(check) if run else None
+    return bool(found and (test in found.green or (test == check and found.tests is None and found.passed)))
 
 
 def _green(result: CheckResult, paths: frozenset[str]) -> Iterator[str]:

@@ -6,58 +6,40 @@ import json
 import secrets
 import shlex
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from route_agent import decide, evidence, routing
-from route_agent.attempting import Attempting
-from route_agent.climb import Climb
+from route_agent import decide, evidence
+from route_agent.assembling import Assembly, without_a_plan
 from route_agent.config import prices, required_isolation
 from route_agent.delivering import Delivery
-from route_agent.errors import EnvironmentBroken, LedgerError, ProviderError, RepositoryState
-from route_agent.lanes.build import build_lanes, build_reviewers, build_writers
-from route_agent.lanes.desk import Desk, Workspace
-from route_agent.lanes.planned import PlannedLane
-from route_agent.lanes.terms import terms_of
+from route_agent.errors import EnvironmentBroken, LedgerError, RepositoryState
+from route_agent.lanes.build import build_lanes
 from route_agent.ledger.allowances import Payer
 from route_agent.ledger.budget import Purse
-from route_agent.ledger.examples import similar
 from route_agent.ledger.store import now
-from route_agent.library import Library
 from route_agent.outward import Outward
 from route_agent.proof import Prover
-from route_agent.quoting import UNPRICED, Quoter, unpriced_lanes
-from route_agent.records.change import Change
+from route_agent.quoting import Quoter, unpriced_lanes
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Grade, Verdict
-from route_agent.records.lanes import Purpose
 from route_agent.records.runs import Cost, Run
 from route_agent.redaction import knowing, redact_all
 from route_agent.repo.author import author_of, name_of
 from route_agent.repo.delivery import Wanted, refuse_early
-from route_agent.repo.scratch import slot
-from route_agent.reproducing.making import Means
 from route_agent.reproducing.reproducer import Reproducer
-from route_agent.review import Reviewer, wants_no_patch
 from route_agent.routing import Wish, within_reach
 from route_agent.sandbox.trial import walls_for
-from route_agent.workspaces import workspace
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Iterator, Sequence
-
+    from route_agent.climb import Climb
     from route_agent.decide import Opened
-    from route_agent.lanes.base import Answerer, Lane
+    from route_agent.lanes.base import Lane
     from route_agent.lanes.recorded import RecordedReplies
-    from route_agent.lanes.terms import Terms
     from route_agent.ledger.store import Ledger
     from route_agent.policy import LaneSpec, Policy
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
-    from route_agent.records.lanes import Call, ModelReply, Prompt, Request
     from route_agent.records.risk import Decision
     from route_agent.records.runs import Attempt
     from route_agent.risk import Facts
@@ -184,6 +166,7 @@ class _TaskRun:
         risk, decision = decide.decide(self.ground, known, baseline, self.options.wish)
         decision = decide.with_usable_lanes(decision, unusable)
         decision = within_reach(decision, self.policy, self._reachable(decision, baseline, lanes))
+        decision = without_a_plan(decision, specs, unusable)
         withheld = self.outward.told((*known.change.paths, *known.named))
         self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline, withheld=withheld)
         self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
@@ -201,10 +184,6 @@ class _TaskRun:
                 self.ground.slot.discard()
             verdict, reason = Verdict.ENVIRONMENT, f"{error}. {error.hint}"
         return self._finish(verdict, reason)
-
-    def _priced(self, lane: Lane) -> bool:
-        """Whether a lane may be called under a budget."""
-        return self.policy.limits.unpriced != "refuse" or self.prices.known(lane.provider, lane.model)
 
     def _reachable(self, decision: Decision, baseline: CheckRun, lanes: dict[str, Lane]) -> Grade:
         """The highest grade that any patch for this task could get here."""
@@ -237,176 +216,28 @@ class _TaskRun:
         lanes: dict[str, Lane],
         specs: dict[str, LaneSpec],
     ) -> Climb:
-        deadline = self.began + self.policy.limits.deadline_s
-        library = self._library(known, baseline, decision)
-
-        def desk_for(lane: Lane, fit: Callable[[str], Change]) -> Desk:
-            return Desk(
-                lane=lane.name,
-                purse=self.purse,
-                deadline=deadline,
-                workspace=self._workspace,
-                fit=fit,
-                on=self.on,
-                leaving=self.outward.leaving,
-                keep=self.outward.keep,
-                terms=partial(self._terms, specs=specs, lanes=lanes, library=library),
-                shelf=library.shelf,
-                compact=partial(_compact, lanes=lanes, specs=specs),
-                start=self.ground.start,
-            )
-
-        first = cache(lambda lane: library.request(specs[lane], ()))  # quoted and then sent
-
-        def ask(lane: Lane, tried: Sequence[Attempt]) -> Request:
-            return library.request(specs[lane.name], tried) if tried else first(lane.name)
-
-        reviewer = self._reviewer(decision, baseline, desk_for)
-        self.reproducer = self._reproducer(decision, baseline, library, reviewer, specs)
-        tries = {lane: specs[lane].attempts for lane in decision.ladder}
-        rungs = routing.rungs(decision.ladder, tries, self.policy.limits.max_attempts)
-        attempting = Attempting(
-            brief=self.run.brief,
-            start=self.ground.start,
+        assembly = Assembly(
+            ground=self.ground,
             policy=self.policy,
             decision=decision,
             baseline=baseline,
-            touched=known.touched,
-            desk_for=desk_for,
-            ask=ask,
-            prover=self.prover,
-            reviewer=reviewer,
-            reproducer=self.reproducer,
+            known=known,
+            lanes=lanes,
+            specs=specs,
+            ledger=self.ledger,
             purse=self.purse,
-            on=self.on,
-            last=rungs[-1] if rungs else "",
-            forced=self.options.wish.force,
-            withheld=self.outward.withheld,
-        )
-        return Climb(
-            policy=self.policy,
-            decision=decision,
-            rungs=rungs,
-            lanes=self._planned(lanes, specs, library),
-            attempting=attempting,
-            reproducer=self.reproducer,
+            prices=self.prices,
+            prover=self.prover,
+            outward=self.outward,
+            replies=self.options.replies,
+            deadline=self.began + self.policy.limits.deadline_s,
             record=self._record,
             on=self.on,
+            forced=self.options.wish.force,
         )
-
-    def _library(self, known: Facts, baseline: CheckRun, decision: Decision) -> Library:
-        lane_of = {spec: lane for lane, entries in self.policy.models.items() for spec in entries}
-
-        def examples(count: int) -> Sequence[tuple[str, str]]:
-            reports = self.ledger.accepted_reports(self.run.repository)
-            about = (*known.named, *known.change.paths)
-            return similar(reports, known.brief, about, count, library.is_withheld)
-
-        library = Library(
-            self.ground,
-            known,
-            baseline,
-            task_class=decision.task_class,
-            calibration=lambda spec: self.ledger.calibration(lane_of.get(spec, ""), spec.model),
-            examples=examples,
-            withheld=self.outward.withheld,
-        )
-        return library
-
-    def _terms(
-        self, lane: str, *, specs: dict[str, LaneSpec], lanes: dict[str, Lane], library: Library
-    ) -> Terms:
-        """How far one attempt of a lane may go."""
-        spec = specs[lane]
-        return terms_of(
-            spec,
-            partial(self.ledger.lane_quantile, lane, spec.model),
-            calibration=library.calibration(spec),
-            can_compact=spec.compact_with in lanes,
-        )
-
-    def _planned(
-        self, lanes: dict[str, Lane], specs: dict[str, LaneSpec], library: Library
-    ) -> dict[str, Lane]:
-        """The lanes, each behind its plan where another lane is to make one."""
-        planned = dict(lanes)
-        for name, lane in lanes.items():
-            planner = specs[name].plan_with
-            if planner and planner in lanes:
-                question = partial(_question, library, specs[planner])
-                planned[name] = PlannedLane(
-                    cast("Answerer", lane), cast("Answerer", lanes[planner]), question
-                )
-        return planned
-
-    def _reviewer(
-        self,
-        decision: Decision,
-        baseline: CheckRun,
-        desk_for: Callable[[Lane, Callable[[str], Change]], Desk],
-    ) -> Reviewer:
-        lanes, off = build_reviewers(self.policy, self.ground.config, self.options.replies)
-        if not (priced := tuple(lane for lane in lanes if self._priced(lane))):
-            off = off or UNPRICED
-        return Reviewer(
-            brief=self.run.brief,
-            task_class=decision.task_class,
-            policy=self.policy,
-            baseline=baseline,
-            lanes=priced,
-            off=off,
-            desk_for=lambda lane: desk_for(lane, wants_no_patch).doing(Purpose.OPINION),
-            trees=self.ground.slot.trees,
-            purse=self.purse,
-            track=self.ledger.track,
-            usual=lambda attempt: self.ledger.usual(attempt.lane, attempt.model),
-            on=self.on,
-        )
-
-    def _reproducer(
-        self,
-        decision: Decision,
-        baseline: CheckRun,
-        library: Library,
-        reviewer: Reviewer,
-        specs: dict[str, LaneSpec],
-    ) -> Reproducer:
-        writers, off = build_writers(self.policy, self.ground.config, self.options.replies)
-        if not (priced := tuple(it for it in writers if self._priced(it[0]))):
-            off = off or UNPRICED
-        means = Means(
-            brief=self.run.brief,
-            task_class=decision.task_class,
-            start=self.ground.start,
-            baseline=baseline,
-            policy=self.policy,
-            writers=priced,
-            off=off,
-            reviewers=reviewer.lanes,
-            specs=specs,
-            ask=lambda spec: library.request(spec, ()),
-            prover=self._another_prover,
-            trees=self.ground.slot.trees,
-            purse=self.purse,
-            deadline=self.began + self.policy.limits.deadline_s,
-            on=self.on,
-            withheld=self.outward.withheld,
-            leaving=self.outward.leaving,
-            keep=self.outward.keep,
-        )
-        return Reproducer(means)
-
-    @contextmanager
-    def _another_prover(self, stop: threading.Event) -> Iterator[Prover]:
-        """A prover for another thread: a scratch of its own that sees the trees of this run."""
-        with slot(self.ground.repository) as mine:
-            mine.trees.borrow(self.ground.slot.trees)
-            mine.overlaid = self.ground.slot.overlaid
-            yield Prover(mine, self.prover.walls, self.policy, trusted=self.ground.trusted, stop=stop)
-
-    def _workspace(self, start: str) -> Iterator[Workspace]:
-        """The scratch at a tree, for a lane that edits files itself."""
-        return workspace(self.prover.slot, self.prover.walls, start, self.outward.withheld)
+        climb = assembly.climb()
+        self.reproducer = climb.reproducer
+        return climb
 
     def _record(self, attempt: Attempt) -> None:
         if attempt.accepted and self.reproducer:
@@ -463,20 +294,6 @@ class _TaskRun:
             self._begin()
         self.ledger.finish(self.run, json.dumps(told))
         return runs.validate_python(told)
-
-
-def _compact(
-    prompt: Prompt, desk: Desk, *, lanes: dict[str, Lane], specs: dict[str, LaneSpec]
-) -> tuple[ModelReply, Call]:
-    """Have the lane that the policy names sum a conversation up."""
-    name = specs[desk.lane].compact_with
-    if name not in lanes:
-        raise ProviderError(f"lane {name} cannot be called here", kind="no_compactor")
-    return cast("Answerer", lanes[name]).answer(prompt, desk)
-
-
-def _question(library: Library, spec: LaneSpec) -> Prompt:
-    return library.request(spec, ()).prompt
 
 
 def _of_the_recording(ground: Opened, options: Options) -> tuple[str, ...]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from route_agent.lanes.answers import usage_of
 from route_agent.records.lanes import Usage
 
 if TYPE_CHECKING:
@@ -121,11 +122,25 @@ def _objects(output: str) -> Iterator[dict[str, Any]]:
 
 def _count(facts: object, *names: str) -> int:
     """A figure of the first of these names; 0 where it is none that can be counted with."""
-    for name in names:
-        value = facts.get(name) if isinstance(facts, dict) else None
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53:
-            return value
-    return 0
+    value = _told(facts, *names)
+    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+
+
+def _told(facts: object, *names: str) -> object:
+    """What stands under the first of these names; None where nothing does."""
+    found = (facts.get(name) for name in names) if isinstance(facts, dict) else ()
+    return next((value for value in found if value is not None), None)
+
+
+def _sum(parts: Iterable[object], *names: str) -> int | None:
+    """The figures of all parts together, those that are left out as 0; None where one is no count."""
+    values = [value for it in parts if (value := _told(it, *names)) is not None]
+    counts = [value for value in values if isinstance(value, int) and value >= 0]
+    return sum(counts) if len(counts) == len(values) else None
+
+
+def _whole(*parts: int | None) -> int | None:
+    return None if None in parts else sum(part for part in parts if part is not None)
 
 
 def _claude(output: str) -> Bill:
@@ -137,17 +152,20 @@ def _claude(output: str) -> Bill:
     models = models if isinstance(models, dict) else {}
     # of an answer cut short by its budget only this has the figures; `usage` then holds nothing but zeros
     parts = [*models.values()] or [told.get("usage")]
-    read = sum(_count(it, "cacheReadInputTokens", "cache_read_input_tokens") for it in parts)
-    written = sum(_count(it, "cacheCreationInputTokens", "cache_creation_input_tokens") for it in parts)
-    fresh = sum(_count(it, "inputTokens", "input_tokens") for it in parts)
+    read = _sum(parts, "cacheReadInputTokens", "cache_read_input_tokens")
+    written = _sum(parts, "cacheCreationInputTokens", "cache_creation_input_tokens")
+    fresh = _sum(parts, "inputTokens", "input_tokens")
     usd = told.get("total_cost_usd")
-    usage = Usage(
-        input_total=fresh + read + written,
+    usage = usage_of(
+        "",
+        input_total=_whole(fresh, read, written),
         cache_read=read,
         cache_write=written,
-        output_total=sum(_count(it, "outputTokens", "output_tokens") for it in parts),
-        provider_cost_usd=float(usd) if _is_money(usd) else None,
+        output_total=_sum(parts, "outputTokens", "output_tokens"),
+        provider_cost_usd=usd,
     )
+    if usage is None and is_price(usd):  # it may know the sum and not what it is made of
+        usage = Usage(provider_cost_usd=float(usd))
     subtype = str(told.get("subtype"))
     busiest = max(models, key=lambda name: _count(models[name], "outputTokens"), default=None)
     return Bill(
@@ -160,37 +178,31 @@ def _claude(output: str) -> Bill:
     )
 
 
-def _is_money(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
-
-
 def _codex(output: str) -> Bill:
     """A line for every event; a turn's figures hold what was cached and what was reasoned."""
-    usage, text, failed, turns = None, "", False, 0
+    told: list[object] = []
+    text, failed = "", False
     for event in _objects(output):
         kind, item = event.get("type"), event.get("item")
         if kind == "turn.completed":
-            usage, turns = _added(usage, event.get("usage")), turns + 1
+            told.append(event.get("usage"))
         elif kind == "turn.failed":
             failed, text = True, str(event.get("error"))
         elif kind == "item.completed" and isinstance(item, dict) and item.get("type") == "agent_message":
             text = str(item.get("text"))
-    return Bill(usage=usage, text=text or output, turns=turns, says_done=bool(turns) and not failed)
-
-
-def _added(so_far: Usage | None, facts: object) -> Usage:
-    before = so_far or Usage()
-    return Usage(
-        input_total=before.input_total + _count(facts, "input_tokens"),
-        cache_read=before.cache_read + _count(facts, "cached_input_tokens"),
-        cache_write=before.cache_write + _count(facts, "cache_write_input_tokens"),
-        output_total=before.output_total + _count(facts, "output_tokens"),
-        reasoning=before.reasoning + _count(facts, "reasoning_output_tokens"),
+    usage = usage_of(
+        "",
+        input_total=_sum(told, "input_tokens"),
+        cache_read=_sum(told, "cached_input_tokens"),
+        cache_write=_sum(told, "cache_write_input_tokens"),
+        output_total=_sum(told, "output_tokens"),
+        reasoning=_sum(told, "reasoning_output_tokens"),
     )
+    return Bill(usage=usage, text=text or output, turns=len(told), says_done=bool(told) and not failed)
 
 
 _AIDER_TOKENS = re.compile(r"^Tokens: (?P<figures>.+? received)\.", re.MULTILINE)
-_AIDER_NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
+_AIDER_NUMBER = r"(\d[\d,]{0,20}(?:\.\d+)?)"
 _AIDER_FIGURE = re.compile(_AIDER_NUMBER + r"(k|M)? (sent|cache write|cache hit|received)")
 _AIDER_COST = re.compile(r"\$" + _AIDER_NUMBER + r" session\.")
 _TIMES = {"": 1, "k": 1_000, "M": 1_000_000}
@@ -204,19 +216,19 @@ def _aider(output: str) -> Bill:
         for number, unit, what in _AIDER_FIGURE.findall(figures):
             counts[what] += round(float(number.replace(",", "")) * _TIMES[unit])
     costs = _AIDER_COST.findall(output)
-    usage = Usage(
+    usage = usage_of(
+        "",
         # rounded as they are, the parts may pass the whole
         input_total=max(counts["sent"], counts["cache hit"] + counts["cache write"]),
         cache_read=counts["cache hit"],
         cache_write=counts["cache write"],
         output_total=counts["received"],
         provider_cost_usd=float(costs[-1].replace(",", "")) if costs else None,
-        is_estimate=True,
     )
     words = [line for line in output.splitlines() if line.strip()]
     failed = any(line.startswith(("litellm.", "The API provider")) for line in words)
     return Bill(
-        usage=usage if asked else None,
+        usage=replace(usage, is_estimate=True) if usage else None,
         text="\n".join(words[-20:]),
         turns=len(asked),
         says_done=False if failed and not asked else None,
@@ -233,15 +245,16 @@ def _copilot(output: str) -> Bill:
     if not isinstance(models, dict):
         return Bill()
     parts = {name: it.get("usage") for name, it in models.items() if isinstance(it, dict)}
-    usage = Usage(
-        input_total=sum(_count(it, "inputTokens") for it in parts.values()),
-        cache_read=sum(_count(it, "cacheReadTokens") for it in parts.values()),
-        cache_write=sum(_count(it, "cacheWriteTokens") for it in parts.values()),
-        output_total=sum(_count(it, "outputTokens") for it in parts.values()),
+    usage = usage_of(
+        "",
+        input_total=_sum(parts.values(), "inputTokens"),
+        cache_read=_sum(parts.values(), "cacheReadTokens"),
+        cache_write=_sum(parts.values(), "cacheWriteTokens"),
+        output_total=_sum(parts.values(), "outputTokens"),
     )
     busiest = max(parts, key=lambda name: _count(parts[name], "outputTokens"), default=None)
     turns = sum(_count(it.get("requests"), "count") for it in models.values() if isinstance(it, dict))
-    return Bill(usage=usage if parts else None, model=busiest, turns=turns)
+    return Bill(usage=usage, model=busiest, turns=turns)
 
 
 # --- the four that are known -------------------------------------------------------------------------------

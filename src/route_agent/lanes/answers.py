@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from route_agent.asking import object_in
 from route_agent.errors import ProviderError
@@ -29,6 +29,7 @@ _MESSAGE_LETTERS = 300
 _SUMMARY_LETTERS = 200
 _SUMMARY = re.compile(r"^SUMMARY:[ \t]*(.*)$", re.MULTILINE)
 _MOST_TOKENS = 1_000_000_000
+_MOST_USD = 1_000_000  # sums of a day's calls must fit the ledger's whole numbers
 
 # status -> our word for it, and whether the same request may succeed a little later
 _STATUSES: Mapping[int, tuple[str, bool]] = {
@@ -332,7 +333,7 @@ def usage_of(
         output_total=output_total,
         reasoning=parts[2],
         cache_write_1h=parts[3],
-        provider_cost_usd=float(provider_cost_usd) if _is_price(provider_cost_usd) else None,
+        provider_cost_usd=float(provider_cost_usd) if is_price(provider_cost_usd) else None,
     )
 
 
@@ -340,8 +341,9 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
 
 
-def _is_price(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+def is_price(value: Any) -> TypeGuard[int | float]:
+    """Whether a provider's figure can be what a call has cost, in dollars."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _MOST_USD
 
 
 def summary_in(reply: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from route_agent.config import Endpoint
-    from route_agent.policy import Effort, LaneSpec
+    from route_agent.lanespec import Effort, LaneSpec
     from route_agent.records.lanes import Prompt
 
 Output = Literal["schema", "json", "text"]
