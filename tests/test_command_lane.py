@@ -738,6 +738,40 @@ def test_no_output_of_an_agent_is_an_error_of_ours_or_a_price_below_zero(name: s
     assert usage.provider_cost_usd is None or usage.provider_cost_usd >= 0
 
 
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("claude", '{"type": "result", "subtype": "success", "is_error": false}'),
+        ("claude", '{"type": "result", "total_cost_usd": 1e400}'),
+        ("claude", '{"type": "result", "total_cost_usd": -5, "usage": {"input_tokens": -5}}'),
+        ("claude", '{"type": "result", "usage": {"input_tokens": 1200.5, "output_tokens": 3}}'),
+        ("claude", '{"type": "result", "usage": {"input_tokens": %d}}' % 10**30),  # noqa: UP031
+        ("codex", '{"type": "turn.completed"}'),
+        ("codex", '{"type": "turn.completed", "usage": {"input_tokens": true, "output_tokens": 3}}'),
+        ("aider", f"Tokens: {'9' * 400}k sent, 1k received. Cost: $1 message, $1 session."),
+        ("copilot", '{"modelMetrics": {"m": {}}}'),
+    ],
+)
+def test_a_bill_without_figures_that_can_be_true_is_unknown_and_not_0(name: str, output: str) -> None:
+    assert PRESETS[name].read(output).usage is None
+
+
+@pytest.mark.parametrize("usd", ["9" * 400, "9" * 30, "2000000.00"])
+def test_a_sum_that_no_work_can_cost_is_none(usd: str) -> None:
+    told = f"Tokens: 1k sent, 1k received. Cost: ${usd} message, ${usd} session."
+    claude_told = f'{{"type": "result", "total_cost_usd": {usd}, "usage": {{"input_tokens": 1}}}}'
+
+    for usage in (PRESETS["aider"].read(told).usage, PRESETS["claude"].read(claude_told).usage):
+        assert usage is not None
+        assert usage.provider_cost_usd is None
+
+
+def test_a_claude_that_knows_the_sum_alone_is_charged_with_it() -> None:
+    told = '{"type": "result", "total_cost_usd": 0.31, "usage": {"input_tokens": 0, "output_tokens": 0}}'
+
+    assert PRESETS["claude"].read(told).usage == Usage(provider_cost_usd=0.31)
+
+
 def test_a_known_agents_bill_is_read_from_a_command_of_ones_own_where_it_prints_one() -> None:
     assert own(("codex", "exec", "--json", "{prompt}")).read(CODEX).usage is not None
     assert own(("codex", "exec", "{prompt}")).read(CODEX).usage is None

@@ -53,10 +53,11 @@ def without_a_plan(
     decision: Decision, specs: Mapping[str, LaneSpec], unusable: Mapping[str, str]
 ) -> Decision:
     """The decision, with a word on each lane that goes to work without the plan that it should have."""
+    planners = {lane: specs[lane].plan_with or "" for lane in decision.ladder}
     told = tuple(
         f"{lane} works without a plan: {planner} cannot be called ({unusable[planner]})"
-        for lane in decision.ladder
-        if (planner := specs[lane].plan_with) in unusable
+        for lane, planner in planners.items()
+        if planner in unusable
     )
     return replace(decision, skipped=(*decision.skipped, *told))
 
@@ -195,22 +196,19 @@ class Assembly:
 
     def _compact(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
         """Have the lane that the policy names sum a conversation up."""
-        name = self.specs[desk.lane].compact_with
+        name = self.specs[desk.lane].compact_with or ""
         if name not in self.lanes:
             raise ProviderError(f"lane {name} cannot be called here", kind="no_compactor")
         return cast("Answerer", self.lanes[name]).answer(prompt, desk)
 
     def _planned(self, lane: Lane) -> Lane:
         """The lane, behind its plan where another lane is to make one and can be called here."""
-        planner = self.specs[lane.name].plan_with
-        if not planner or planner not in self.lanes:
+        name = self.specs[lane.name].plan_with or ""
+        planner = self.lanes.get(name)
+        if planner is None:
             return lane
-        spec = self.specs[planner]
-        return PlannedLane(
-            cast("Answerer", lane),
-            cast("Answerer", self.lanes[planner]),
-            lambda: self.library.request(spec, ()).prompt,
-        )
+        question = partial(self.library.request, self.specs[name], ())
+        return PlannedLane(cast("Answerer", lane), cast("Answerer", planner), lambda: question().prompt)
 
     def _is_priced(self, lane: Lane) -> bool:
         """Whether a lane may be called under a budget."""

@@ -177,7 +177,7 @@ class Attempting:
         try:
             return self._changed(attempt, proposal, fit).change
         except (BadPatch, HostilePatch) as refusal:
-            raise type(refusal)(f"{proposal.model}: {refusal}", hint=refusal.hint) from refusal
+            raise type(refusal)(f"{proposal.model}: {refusal}") from refusal
 
     def _fit(self, reply: str) -> Change:
         """The reply as a change of trees: all of it or none, and within its bounds."""

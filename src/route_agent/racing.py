@@ -76,7 +76,7 @@ def compare(one: Side, other: Side, *, trees: Trees, run: Callable[[str], CheckR
             reasons = "; ".join(side.evidence.reasons)
             told.append(f"{side.model}: its own patch is {side.evidence.failure.value}: {reasons}")
     if not told:
-        for mine, theirs in ((one, other), (other, one)):
+        for theirs, mine in ((one, other), (other, one)):
             brought = _tests(trees, theirs.change)
             found = run(trees.write(mine.change.new_tree, brought)) if brought else None
             agreed, differing = _compared(found, theirs.evidence.checks, frozenset(brought))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from route_agent.lanes.answers import usage_of
+from route_agent.lanes.answers import is_price, usage_of
 from route_agent.records.lanes import Usage
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def _objects(output: str) -> Iterator[dict[str, Any]]:
 def _count(facts: object, *names: str) -> int:
     """A figure of the first of these names; 0 where it is none that can be counted with."""
     value = _told(facts, *names)
-    return value if isinstance(value, int) and 0 <= value < 2**53 else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else 0
 
 
 def _told(facts: object, *names: str) -> object:
@@ -135,7 +135,7 @@ def _told(facts: object, *names: str) -> object:
 def _sum(parts: Iterable[object], *names: str) -> int | None:
     """The figures of all parts together, those that are left out as 0; None where one is no count."""
     values = [value for it in parts if (value := _told(it, *names)) is not None]
-    counts = [value for value in values if isinstance(value, int) and value >= 0]
+    counts = [it for it in values if isinstance(it, int) and not isinstance(it, bool) and it >= 0]
     return sum(counts) if len(counts) == len(values) else None
 
 
