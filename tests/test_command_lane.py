@@ -200,6 +200,38 @@ def test_a_key_in_a_file_ends_the_run(agents: Agents, file: str) -> None:
     assert KEY not in done.stdout + done.stderr
 
 
+def test_a_file_called_by_the_key_ends_the_run(agents: Agents) -> None:
+    agents.program("claude", MEND, "open(os.environ['AGENT_KEY'] + '.txt', 'w').write('seen')")
+    agents.project()
+
+    done = agents.run()
+
+    assert done.exit_code == 4, done.stdout
+    assert done.json["reason"] == "a file is called by the value of AGENT_KEY, which the agent was given"
+    assert KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("left", "code", "failure"),
+    [
+        ("os.makedirs('.GIT'); open('.GIT/config', 'w')", 4, "hostile"),
+        ("open('git~1', 'w')", 4, "hostile"),
+        ("import subprocess; subprocess.run(['git', 'init', '-q', 'sub'])", 1, "unappliable"),
+    ],
+    ids=[".GIT", "git~1", "an empty repository"],
+)
+def test_what_git_cannot_take_of_an_agents_work_is_the_agents_fault(
+    agents: Agents, left: str, code: int, failure: str
+) -> None:
+    agents.program("claude", MEND, left)
+    agents.project()
+
+    done = agents.run()
+
+    assert (done.exit_code, done.json["attempts"][0]["failure"]) == (code, failure), done.stdout
+    assert done.json["attempts"][0]["calls"][0]["cost_usd"] == 0.0123
+
+
 def test_files_that_no_model_is_shown_are_not_there_for_an_agent_and_stay_as_they_are(agents: Agents) -> None:
     agents.program(
         "claude", MEND, "open('seen.txt', 'w').write(' '.join(sorted(os.listdir('.') + os.listdir('deep'))))"
@@ -439,8 +471,11 @@ def test_a_program_that_the_user_names_may_run_for_any_policy(agents: Agents, ap
     another = agents.run(trusted=False)
     config.write_text("commands: {codex: [], claude: [AGENT_KEY]}\n")
     named = agents.run(trusted=False)
+    config.write_text("commands: {claude: [OTHER_SECRET]}\n")
+    without = agents.run(trusted=False)
 
     assert (another.exit_code, named.exit_code) == (2, 0), named.stdout + named.stderr
+    assert "claude is not allowed to get AGENT_KEY here (route-agent trust" in without.stdout
 
 
 def test_an_agent_is_never_one_that_the_checkout_brings(tmp_path: Path) -> None:
@@ -770,6 +805,19 @@ def test_a_claude_that_knows_the_sum_alone_is_charged_with_it() -> None:
     told = '{"type": "result", "total_cost_usd": 0.31, "usage": {"input_tokens": 0, "output_tokens": 0}}'
 
     assert PRESETS["claude"].read(told).usage == Usage(provider_cost_usd=0.31)
+
+
+@pytest.mark.parametrize(
+    "left", ["os.mkdir(bill)", "os.mkfifo(bill)", "os.symlink('/etc/passwd', bill)", "open(bill, 'w')"]
+)
+def test_what_stands_in_the_place_of_a_bill_is_no_bill(agents: Agents, left: str) -> None:
+    agents.program("copilot", "bill = os.environ['HOME'] + '/copilot-usage.json'", left, MEND, bill=None)
+    agents.project(preset="copilot")
+
+    done = agents.run()
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert done.json["attempts"][0]["calls"][0]["cost_usd"] is None
 
 
 def test_a_known_agents_bill_is_read_from_a_command_of_ones_own_where_it_prints_one() -> None:

@@ -404,6 +404,22 @@ def test_a_long_conversation_is_summed_up_by_the_lane_that_the_policy_names(
     assert attempt["iterations"] == 4
 
 
+def test_what_was_summed_up_can_be_looked_up_again(tmp_path: Path, server: Loopback) -> None:
+    pit = Sandpit(
+        tmp_path / "pit",
+        files={f"big{it}.txt": f"value{it} = 1\n" * 300 for it in range(3)},
+        policy=COMPACTED,
+    )
+    server.script("small-1", *(Reply(f"READ big{it}.txt") for it in (0, 1, 2, 0)), Reply(FIX))
+    server.script("mid-1", Reply("three files of values"), Reply("three files of values"))
+
+    done = run(pit, server)
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    (*_, last) = [request for request in server.requests if request.model == "small-1"]
+    assert "lines 1-300 of 300\nvalue0 = 1" in said(last)[-1][1]
+
+
 def test_a_conversation_that_cannot_be_summed_up_goes_on_as_it_is(tmp_path: Path, server: Loopback) -> None:
     pit = Sandpit(
         tmp_path / "pit",

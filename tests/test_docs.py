@@ -22,6 +22,7 @@ from test_layers import LAYERS
 
 from route_agent import config, evidence, policy, risk, yamlfile
 from route_agent.errors import ConfigError, PolicyError, RouteError
+from route_agent.lanes.recorded import load_replies
 from route_agent.policy import ESCALATION_WORDS, Condition, EscalationWord, Policy, parse_policy, presets
 from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import CheckKind, IsolationLevel, Outcome
@@ -351,14 +352,20 @@ def parses_as_config(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parse"), [("docs/policy.md", parses_as_policy), ("docs/config.md", parses_as_config)]
+    ("name", "parse", "least"),
+    [
+        ("docs/policy.md", parses_as_policy, 7),
+        ("docs/config.md", parses_as_config, 4),
+        ("docs/lanes.md", parses_as_policy, 2),
+        ("docs/agents.md", parses_as_policy, 2),
+    ],
 )
 def test_every_example_is_read_and_what_is_shown_as_refused_is_refused(
-    name: str, parse: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, parse: Callable[[str], None], least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     examples = list(blocks(page(name), "yaml"))
-    assert len(examples) >= 7
+    assert len(examples) >= least
     for example in examples:
         first = example.splitlines()[0]
         if first.startswith("# refused: "):
@@ -368,6 +375,18 @@ def test_every_example_is_read_and_what_is_shown_as_refused_is_refused(
                 parse(example)
         else:
             parse(example)
+
+
+def test_the_examples_of_the_page_of_secrets_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    configuration, recording = blocks(page("docs/secrets.md"), "yaml")
+    Path("replies.yaml").write_text(recording)
+
+    parses_as_config(configuration)
+
+    assert len(load_replies(Path("replies.yaml")).replies[0].turns) == 3
 
 
 def test_a_part_of_a_section_leaves_the_rest_of_it_as_it_is_built_in() -> None:

@@ -219,7 +219,10 @@ def without_policy(project: Project) -> None:
     project.git("commit", "--quiet", "--message", "x")
 
 
-def test_without_a_policy_the_checks_that_are_found_count(project: Project) -> None:
+def test_without_a_policy_the_checks_that_are_found_count(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", project.environment["PATH"])
     without_policy(project)
     project.commit("ruff.toml", "")
 
@@ -307,6 +310,15 @@ def test_a_rate_of_ones_own_answers_for_the_price(project: Project) -> None:
     assert price_known("anthropic", "claude-haiku-5-9", load_config())
     assert project.item("lane fast").detail.endswith("price known")
     assert not [item for item in project.items() if item.name.startswith("model ")]
+
+
+def test_a_fallback_without_a_price_is_told_as_well(project: Project) -> None:
+    spare = "fallbacks: [{provider: openai, model: gpt-of-nobody}]"
+    first = "fast: {provider: anthropic, model: claude-haiku-5-5}"
+    policy = lanes("anthropic", "claude-haiku-5-5").replace(first, f"{first[:-1]}, {spare}}}")
+    project.commit(POLICY_PATH, policy)
+
+    assert project.item("model gpt-of-nobody").status == "warn"
 
 
 def test_a_gateway_of_ones_own_has_no_price_until_it_is_told(project: Project) -> None:

@@ -69,6 +69,19 @@ def test_every_policy_is_read(block: str) -> None:
     assert parse_policy(f"version: 1\naccept: {{fast: ran, strong: ran}}\n{block}", "policy.yaml").models
 
 
+def test_every_model_of_a_proxys_own_naming_has_a_rate(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(CONFIGS[0])
+    lanes = parse_policy(
+        f"version: 1\naccept: {{fast: ran, strong: ran}}\n{POLICIES[0]}", "policy.yaml"
+    ).models
+    specs = [spec for lane in lanes.values() for spec in lane]
+
+    named = {spec.model for spec in specs} | {other.model for spec in specs for other in spec.fallbacks}
+
+    assert named == set(load_config((file,)).rates)
+
+
 @pytest.mark.parametrize("name", [*PROVIDERS, "openrouter", "ollama"])
 def test_every_address_is_asked_in_its_format_and_with_its_key(server: Loopback, name: str) -> None:
     sent = ask(server, name)

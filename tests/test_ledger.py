@@ -75,8 +75,8 @@ def test_the_worst_case_is_set_aside_and_the_real_cost_settled(ledger: Ledger) -
 @pytest.mark.parametrize(
     ("limits", "told"),
     [
-        ({"max_usd": 0.02}, r"next call could cost \$0.01, \$0.01 of the \$0.02 limit is left"),
-        ({"per_day_usd": 0.02}, r"\$0.01 of the \$0.02 limit of the day is left"),
+        ({"max_usd": 0.02}, r"next call could cost \$0.011, \$0.009 of the \$0.020 limit is left"),
+        ({"per_day_usd": 0.02}, r"\$0.009 of the \$0.020 limit of the day is left"),
     ],
 )
 def test_a_call_that_does_not_fit_is_refused_and_nothing_is_set_aside(
@@ -88,6 +88,15 @@ def test_a_call_that_does_not_fit_is_refused_and_nothing_is_set_aside(
     with pytest.raises(LimitReached, match=told):
         mine.reserve("fast", "p", "m", PROMPT, 1000)
     assert mine.spent_today() == pytest.approx(0.011017)
+
+
+@pytest.mark.parametrize("usd", [0.0, 0.002])
+def test_the_limit_that_a_refusal_names_is_enough_for_the_call(ledger: Ledger, usd: float) -> None:
+    with pytest.raises(LimitReached) as refused:
+        purse(ledger, max_usd=usd).reserve("fast", "p", "m", PROMPT, 1000)
+
+    assert refused.value.hint == "raise it: --max-usd 0.02"
+    assert purse(ledger, max_usd=0.02).reserve("fast", "p", "m", PROMPT, 1000).micro_usd == 11_017
 
 
 def test_an_unknown_price_is_unknown_and_still_counts_against_the_budget(ledger: Ledger) -> None:
@@ -126,6 +135,19 @@ def test_the_model_that_answered_is_paid_where_its_price_is_known(
     call = mine.settle(held, ModelReply("hi", served, Usage(1000, 0, 0, 100)), 1)
 
     assert call.cost_micro_usd == Decimal(dollars) * 1000
+
+
+@pytest.mark.parametrize(("served", "micro_usd"), [("dear", 60_000), ("gpt-6.1-sol", 1_500)])
+def test_rates_for_the_name_that_was_asked_give_way_only_to_rates_for_the_one_that_answered(
+    ledger: Ledger, served: str, micro_usd: int
+) -> None:
+    stated = {"m": Rates(Decimal(1), Decimal(5)), "dear": Rates(Decimal(10), Decimal(500))}
+    mine = Purse(ledger, "r1", Prices(stated, frozenset()), max_usd=50, per_day_usd=50)
+
+    held = mine.reserve("fast", "openai", "m", PROMPT, 1000)
+    call = mine.settle(held, ModelReply("hi", served, Usage(1000, 0, 0, 100)), 1)
+
+    assert call.cost_micro_usd == micro_usd
 
 
 @pytest.mark.parametrize(
@@ -315,6 +337,16 @@ def _tables(path: Path) -> dict[str, list[tuple[str, str, int]]]:
     return found
 
 
+def test_a_fallback_of_the_same_name_is_the_lanes_own_model() -> None:
+    same = answered(model_requested="anthropic/m-5.5", model_served=None, fallback_for="m-5-5")
+    other = answered(model_requested="n", model_served="n", fallback_for="m")
+
+    assert not same.fallback_answered
+    assert not replace(other, state=CallState.LOST).fallback_answered
+    assert not answered().fallback_answered
+    assert other.fallback_answered
+
+
 def test_two_processes_that_open_an_old_file_at_once_bring_it_up_to_date_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     database = sqlite3.connect(path)
@@ -356,10 +388,16 @@ def answered(**facts: object) -> Call:
     "odd",
     [
         Attempt("fast", "p", "m", (answered(model_served="another"),)),
+        Attempt("fast", "p", "m", (answered(model_requested="n", model_served="n", fallback_for="m"),)),
         Attempt("fast", "p", "m", (answered(reused=True, cost_micro_usd=0),)),
         Attempt("fast", "p", "m", (answered(),), same_model_as="lower"),
     ],
-    ids=["another model answered", "a stored reply answered", "the same model as below answered"],
+    ids=[
+        "another model answered",
+        "a fallback answered",
+        "a stored reply answered",
+        "the same model as below answered",
+    ],
 )
 def test_what_says_nothing_of_a_lane_is_left_out_of_everything_that_is_learnt(
     ledger: Ledger, odd: Attempt

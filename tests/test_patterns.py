@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from loopback import Fault, Loopback, Reply
-from sandpit import ADD, FIX, POLICY, WRONG, Result, Sandpit, provider_env
+from sandpit import ADD, FIX, POLICY, PROGRAM, WRONG, Result, Sandpit, provider_env
 
 BEGINS = "diff --git a/calc.py b/calc.py\n"
 
@@ -90,6 +94,16 @@ def test_a_plan_that_cannot_be_had_leads_to_the_next_lane(tmp_path: Path, server
     ]
 
 
+def test_who_planned_is_not_who_answered(tmp_path: Path, server: Loopback) -> None:
+    server.script("large-1", Reply("Change the sign."))
+    server.script("small-1", Reply(FIX))
+
+    done = play(tmp_path, policy(FAST % ", plan_with: strong" + STRONG % ""), server, "--json")
+
+    (attempt,) = done.json["attempts"]
+    assert (attempt["model_requested"], attempt["model_served"]) == ("small-1", "small-1")
+
+
 def test_a_lane_whose_planner_cannot_be_called_works_without_a_plan_and_says_so(
     tmp_path: Path, server: Loopback
 ) -> None:
@@ -129,15 +143,20 @@ def patch(body: str, test: str, name: str) -> str:
     )
 
 
-def race(root: Path, server: Loopback, one: str, other: str) -> Result:
-    server.script("small-1", Reply(one))
+def race(
+    root: Path,
+    server: Loopback,
+    one: str | Reply,
+    other: str,
+    *,
+    rules: str = RACE,
+    files: dict[str, str] | None = None,
+) -> Result:
+    server.script("small-1", Reply(one) if isinstance(one, str) else one)
     server.script("large-1", Reply(other))
     server.script("top-1", Reply(FIX))
-    pit = Sandpit(
-        root / "pit",
-        {"test_twice.py": "from calc import twice\n\n\ndef test_twice():\n    assert twice(2) == 4\n"},
-        with_suite(RACE),
-    )
+    twice = "from calc import twice\n\n\ndef test_twice():\n    assert twice(2) == 4\n"
+    pit = Sandpit(root / "pit", {"test_twice.py": twice} | (files or {}), with_suite(rules))
     env = provider_env(pit, server)
     file = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
     known = json.loads(file.read_text())
@@ -178,7 +197,97 @@ def test_a_race_without_tests_proves_no_agreement(tmp_path: Path, server: Loopba
 
     first = done.json["attempts"][0]
     assert first["failure"] == "weak"
-    assert "neither patch brought a test" in first["reason"]
+    assert (
+        first["reason"]
+        == "no agreement: small-1's patch and large-1's patch brought no test that is red without it"
+    )
+
+
+def test_the_tests_of_one_side_alone_prove_no_agreement(tmp_path: Path, server: Loopback) -> None:
+    two_and_two = patch("a * b", "def test_add():\n    assert add(2, 2) == 4\n", "one")
+
+    done = race(tmp_path, server, two_and_two, FIX)
+
+    first, second = done.json["attempts"]
+    assert (first["failure"], second["lane"]) == ("weak", "top")
+    assert first["reason"] == "no agreement: large-1's patch brought no test that is red without it"
+
+
+def test_tests_that_pass_without_any_patch_prove_no_agreement(tmp_path: Path, server: Loopback) -> None:
+    nothing = "def test_nothing():\n    assert add(0, 0) == 0\n"
+
+    done = race(tmp_path, server, patch("a * b", SOUND, "one"), patch("a + b", nothing, "two"))
+
+    first = done.json["attempts"][0]
+    assert first["failure"] == "weak"
+    assert "large-1's patch brought no test that is red without it" in first["reason"]
+
+
+def test_two_patches_by_one_model_prove_no_agreement(tmp_path: Path, server: Loopback) -> None:
+    mine = Reply(patch("a + b", SOUND, "one"), served_model="large-1")
+    edges = patch("b + a", "def test_three():\n    assert add(1, 3) == 4\n", "two")
+
+    done = race(tmp_path, server, mine, edges)
+
+    first = done.json["attempts"][0]
+    assert first["failure"] == "weak"
+    assert first["reason"].startswith("large-1 answered for both lanes")
+
+
+def test_a_refused_patch_of_a_race_is_told_with_its_model(tmp_path: Path, server: Loopback) -> None:
+    done = race(tmp_path, server, patch("a + b", SOUND, "one"), FIX.replace("calc.py", ".git/hooks/x"))
+
+    assert done.exit_code == 4
+    assert done.json["reason"].startswith("large-1: patch refused: it names '.git/hooks/x'")
+
+
+def test_each_lane_of_a_race_is_asked_in_its_own_way(tmp_path: Path, server: Loopback) -> None:
+    planned = RACE.replace("model: small-1", "model: small-1, plan_with: top, max_context_tokens: 4000")
+    large = {f"sums_{part}.py": f"def f{part}():\n    return {part}\n" * 400 for part in range(4)}
+    server.script("top-1", Reply("Add, and never subtract."))
+
+    done = race(
+        tmp_path,
+        server,
+        patch("a + b", SOUND, "one"),
+        patch("b + a", "def test_three():\n    assert add(1, 3) == 4\n", "two"),
+        rules=planned,
+        files=large,
+    )
+
+    (attempt,) = done.json["attempts"]
+    assert {call["purpose"] for call in attempt["calls"]} == {"plan", "patch"}
+    assert attempt["model_requested"] == attempt["model_served"]
+    sizes = {it.model: len(json.dumps(it.body)) for it in server.requests}
+    assert "Add, and never subtract." in str([it.body for it in server.requests if it.model == "small-1"])
+    assert sizes["small-1"] < 20_000 < sizes["large-1"]
+
+
+def test_a_race_with_a_lane_of_unknown_price_is_not_begun(tmp_path: Path, server: Loopback) -> None:
+    done = race(tmp_path, server, "", "", rules=RACE.replace("model: large-1", "model: odd-1"))
+
+    assert [it["lane"] for it in done.json["attempts"]] == ["top"]
+    assert server.calls == [("anthropic", "top-1")]
+    assert "it cannot race without other: the price of odd-1" in str(done.json["decision"]["skipped"])
+
+
+def test_what_both_lanes_of_a_race_may_cost_is_told_when_it_is_interrupted(
+    tmp_path: Path, server: Loopback
+) -> None:
+    server.script("small-1", Fault.hang())
+    server.script("large-1", Fault.hang())
+    pit = Sandpit(tmp_path / "pit", policy=RACE.replace("strong: ran", "duel: ran"))
+    command = [PROGRAM, "--task", "sums must be right", "--max-usd", "20"]
+    env = {**os.environ, **provider_env(pit, server)}
+    with subprocess.Popen(command, cwd=pit.root, env=env, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while len(server.calls) < 2 and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert told.splitlines()[-1].endswith("$0.0000 and 2 calls of unknown cost spent")
 
 
 def test_an_escalation_answered_by_the_same_model_is_shown(tmp_path: Path, server: Loopback) -> None:

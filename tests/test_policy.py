@@ -143,6 +143,27 @@ def test_a_policy_of_the_depth_and_the_numbers_that_people_write_is_read() -> No
     assert policy.limits.max_usd == pytest.approx(0.12345678901234568)
 
 
+RACE = """\
+version: 1
+models:
+  one: {provider: openai, model: %s}
+  two: {provider: openrouter, model: openai/gpt-6-luna}
+  duel: {provider: race, race: [one, two]%s}
+routing: {ladder: [duel]}
+"""
+
+
+def test_a_race_takes_no_limit_that_only_its_lanes_could_keep() -> None:
+    assert read(RACE % ("other", "")).models["duel"][0].race == ("one", "two")
+    assert "has no `cap`: each of its lanes keeps its own" in fault(RACE % ("other", ", cap: {usd: 1}"))
+    a_day = "limits: {lane_per_day_usd: {duel: 1}}\n"
+    assert "names duel, a race: name its lanes" in fault(RACE % ("other", "") + a_day)
+
+
+def test_a_race_of_one_model_with_itself_is_refused() -> None:
+    assert "both lanes are gpt-6-luna" in fault(RACE % ("gpt-6-luna", ""))
+
+
 def test_a_huge_or_binary_file_is_refused() -> None:
     assert "larger than 256 KiB" in fault("#" * 300_000)
     with pytest.raises(PolicyError, match="not UTF-8"):

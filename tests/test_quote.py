@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from random import Random
@@ -212,6 +213,33 @@ def test_the_same_request_again_is_answered_from_the_ledger_where_the_policy_all
     assert rows(ledger_of(pit, env), "SELECT reused FROM attempt ORDER BY rowid") == [(0,), (1,), (0,)]
 
 
+def test_a_reply_that_came_by_other_headers_answers_nothing(pit: Sandpit) -> None:
+    pit.write(".route-agent/policy.yaml", POLICY.replace("model: small-1}", "model: small-1, reuse: true}"))
+    pit.commit("answers may be had again")
+    with Loopback() as server:
+        env = spending(pit, server)
+        server.script("small-1", Reply(FIX), Reply(FIX))
+        pit.run("--task", "sums must be right", "--json", env=env)
+        file = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
+        known = json.loads(file.read_text())
+        known["providers"]["openai"]["headers"] = {"x-portkey-provider": "another"}
+        file.write_text(json.dumps(known))
+        again = pit.run("--task", "sums must be right", "--json", env=env)
+
+    assert again.json["cost_usd"] > 0
+
+
+def test_what_is_left_of_the_day_is_told_by_the_smaller_limit(pit: Sandpit) -> None:
+    with Loopback() as server:
+        env = spending(pit, server)
+        server.script("small-1", Reply(FIX))
+        file = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"budgets": {"per_day_usd": 0.75}}))
+        done = pit.run("--task", "sums must be right", env=env)
+
+    assert "today $0.00 of $0.75" in done.stderr
+
+
 def test_the_author_and_the_repository_that_pay_stand_with_every_call(pit: Sandpit) -> None:
     pit.git("config", "user.email", "Ada@Example.org")
     linked = pit.root.parent / "linked"
@@ -225,3 +253,30 @@ def test_the_author_and_the_repository_that_pay_stand_with_every_call(pit: Sandp
 
     told = rows(ledger_of(pit, env), "SELECT author, repository FROM call")
     assert told == [("ada@example.org", str(linked.parent / "pit"))] * 2
+
+
+def test_a_quote_for_a_race_is_of_both_lanes_and_for_a_planned_lane_of_its_plan_too(tmp_path: Path) -> None:
+    def quoted(name: str, models: str, ladder: str) -> tuple[dict[str, float], str]:
+        rules = f"version: 1\nmodels:\n{models}routing: {{ladder: [{ladder}]}}\nreproduce: {{when: []}}\n"
+        rules += "checks:" + POLICY.partition("checks:")[2].partition("accept:")[0]
+        pit = Sandpit(tmp_path / name / "pit", policy=rules)
+        with Loopback() as server:
+            env = provider_env(pit, server)
+            done = pit.run("--task", "t", "--dry-run", "--max-usd", "90", "--json", env=env)
+        assert done.exit_code == 0, done.stderr
+        return done.json["quote"], done.json["reason"]
+
+    small = "  small: {provider: openai, model: small-1, max_iterations: 1%s}\n"
+    large = "  large: {provider: anthropic, model: large-1, max_iterations: 1}\n"
+    alone = [quoted(it, small % "" + large, it)[0] for it in ("small", "large")]
+    raced, told = quoted(
+        "race", small % "" + large + "  both: {provider: race, race: [small, large]}\n", "both"
+    )
+    planned, _ = quoted("planned", small % ", plan_with: large" + large, "small")
+
+    # a little more each: what is shown first says that there are more lanes
+    for it in (raced, planned):
+        assert it["expected_usd"] == pytest.approx(sum(each["expected_usd"] for each in alone), rel=0.05)
+        assert it["worst_usd"] > 0.9 * alone[1]["worst_usd"]
+    assert "both (small): about" in told
+    assert "both (large): about" in told

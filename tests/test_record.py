@@ -172,9 +172,45 @@ def test_another_commit_or_other_changes_are_told_at_replay(pit: Sandpit, tmp_pa
     changed = replayed(pit, tmp_path / "kept")
     pit.commit("more")
     moved = replayed(pit, tmp_path / "kept")
+    policy = pit.root / ".route-agent" / "policy.yaml"
+    policy.write_text(policy.read_text() + "flaky: {reruns: 0}\n")
+    pit.commit("another policy")
+    ruled = replayed(pit, tmp_path / "kept")
 
     assert any("other uncommitted changes" in it for it in changed["notices"])
     assert any(it.startswith("recorded at ") for it in moved["notices"])
+    other = "recorded under another policy (.route-agent/policy.yaml@"
+    assert not any(other in it for it in moved["notices"])
+    assert any(other in it for it in ruled["notices"])
+
+
+def test_a_call_that_broke_off_costs_nothing_when_it_is_played_again(pit: Sandpit, tmp_path: Path) -> None:
+    with Loopback() as server:
+        server.script("small-1", *[Fault.cut_off()] * 3)
+        done = pit.run(*TASK, "--max-attempts", "1", "--json", env=paid_env(pit, server))
+    assert done.json["cost_usd"] is None
+    pit.run("record", "--out", str(tmp_path / "kept"))
+
+    again = replayed(pit, tmp_path / "kept", "--max-attempts", "1")
+
+    assert {call["state"] for call in again["attempts"][0]["calls"]} == {"lost"}
+    assert again["cost_usd"] == 0
+
+
+def test_a_replay_that_ends_otherwise_than_its_run_says_so(pit: Sandpit, tmp_path: Path) -> None:
+    with Loopback() as server:
+        server.script("small-1", Reply(WRONG))
+        done = pit.run(*TASK, "--max-usd", "0.2", "--json", env=paid_env(pit, server))
+    assert done.json["verdict"] == "limit"
+    pit.run("record", "--out", str(tmp_path / "kept"))
+
+    again = replayed(pit, tmp_path / "kept")  # which money cannot stop
+    same = replayed(pit, tmp_path / "kept", "--max-attempts", "1")
+
+    assert again["verdict"] == "not_proved"
+    assert again["notices"] == ["the recorded run ended as: stopped at a limit; this replay as: not proved"]
+    assert same["verdict"] == "limit"
+    assert same["notices"] == []
 
 
 def test_a_secret_that_was_taken_out_of_a_reply_is_told_at_replay(pit: Sandpit, tmp_path: Path) -> None:

@@ -270,10 +270,24 @@ def test_two_keys_with_code_between_them_are_two() -> None:
     assert told == "A = '''[redacted:private-key]'''\nwanted = 1\nB = '''[redacted:private-key]'''\n"
 
 
-@pytest.mark.parametrize("seam", ['" "', "' + '", '" \\\n    "', "'\n        '", '" +\n  "', "\\\n"])
+@pytest.mark.parametrize(
+    "seam",
+    [
+        '" "',
+        "' + '",
+        '" \\\n    "',
+        "'\n        '",
+        '" +\n  "',
+        '"\n    f"',
+        "' rb'",
+        '" . "',
+        "` + `",
+        "\\\n",
+    ],
+)
 def test_a_secret_in_two_literals_side_by_side_is_found(seam: str) -> None:
     secret = "ghp" + "_" + some(36)
-    quote = seam[0] if seam[0] in "'\"" else '"'
+    quote = seam[0] if seam[0] in "'\"`" else '"'
     text = f"TOKEN = {quote}{secret[:20]}{seam}{secret[20:]}{quote}\nOTHER = 1\n"
 
     told = redact(text)

@@ -115,7 +115,12 @@ def test_a_run_that_says_too_much_keeps_the_beginning_of_what_follows(
 
 def test_several_threads_keep_each_their_own(tmp_path: Path) -> None:
     kept = Transcripts(run_folder(tmp_path))
-    threads = [threading.Thread(target=lambda: [kept.keep(SAID) for _ in range(10)]) for _ in range(4)]
+
+    def talk() -> None:
+        for _ in range(10):
+            kept.keep(SAID)
+
+    threads = [threading.Thread(target=talk) for _ in range(4)]
 
     for thread in threads:
         thread.start()

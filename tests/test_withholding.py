@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from loopback import Loopback, Reply
-from sandpit import FIX, POLICY, WRONG, Result, Sandpit, provider_env
+from sandpit import FIX, POLICY, WRONG, Result, Sandpit, provider_env, replies
 
 from route_agent.records.lanes import Prompt, Turn
 from route_agent.redaction import Knowledge, find, knowing, redact
@@ -330,6 +330,17 @@ def test_a_scanner_that_fails_is_told_once_and_the_table_counts(
     assert [it.user for it in left] == [f"[redacted:github-token] {number}" for number in range(2)]
     with pytest.raises(ScannerFailed, match=told):
         Scanner("gitleaks", str(tmp_path / "bin" / "gitleaks")).findings("x")
+
+
+def test_a_scanner_that_the_checkout_brings_is_shown_nothing(tmp_path: Path) -> None:
+    pit = Sandpit(tmp_path / "pit")
+    path, log = install(pit.root / "bin", "gitleaks")
+
+    pit.run("--task", "add in calc.py", "--replay", str(replies(tmp_path, ("fast", FIX))), env={"PATH": path})
+
+    assert not log.exists()
+    assert find_scanner(path) is not None
+    assert find_scanner(path, pit.root) is None
 
 
 def test_no_scanner_is_no_fault(tmp_path: Path) -> None:

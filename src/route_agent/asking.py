@@ -59,7 +59,7 @@ class Need:
 
 # a model may answer with megabytes of anything: what is matched here takes time by the length, not its square
 _LINE = re.compile(r"^[ \t]*(?:[-*] +|\d+[.)] +)?`?(READ|SEARCH|LIST) +(\S.*)$", re.MULTILINE)
-_LINES = re.compile(r"^(?P<path>.+?)(?::(?P<first>\d{1,7})(?:\s*-\s*(?P<last>\d{1,7}|end)?)?)?$")
+_LINES = re.compile(r"^(?P<path>.+?)(?::(?P<first>\d{1,9})(?:\s*-\s*(?P<last>\d{1,9}|end)?)?)?$")
 _WITHIN = re.compile(r"^(?P<text>.+?) IN (?P<within>\S+)$")
 _RANGE = re.compile(r"^\s*(?P<first>\d{1,7})(?:\s*-\s*(?P<last>\d{1,7}|end)?)?\s*$")
 _FENCED = re.compile(r"^\s*```\w*[^\S\n]*\n(?P<inside>.*)\n```\s*$", re.DOTALL)

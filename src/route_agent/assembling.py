@@ -14,6 +14,7 @@ from route_agent.errors import ProviderError
 from route_agent.lanes.build import build_reviewers, build_writers
 from route_agent.lanes.desk import Desk
 from route_agent.lanes.planned import PlannedLane
+from route_agent.lanes.race import RaceLane
 from route_agent.lanes.terms import terms_of
 from route_agent.ledger.examples import similar
 from route_agent.library import Library
@@ -53,7 +54,8 @@ def without_a_plan(
     decision: Decision, specs: Mapping[str, LaneSpec], unusable: Mapping[str, str]
 ) -> Decision:
     """The decision, with a word on each lane that goes to work without the plan that it should have."""
-    planners = {lane: specs[lane].plan_with or "" for lane in decision.ladder}
+    working = (it for lane in decision.ladder for it in (lane, *specs[lane].race))
+    planners = {lane: specs[lane].plan_with or "" for lane in working}
     told = tuple(
         f"{lane} works without a plan: {planner} cannot be called ({unusable[planner]})"
         for lane, planner in planners.items()
@@ -114,7 +116,9 @@ class Assembly:
         first = cache(lambda lane: library.request(specs[lane], ()))  # quoted and then sent
 
         def ask(lane: Lane, tried: Sequence[Attempt]) -> Request:
-            return library.request(specs[lane.name], tried) if tried else first(lane.name)
+            request = library.request(specs[lane.name], tried) if tried else first(lane.name)
+            racers = (library.request(specs[it], tried) for it in specs[lane.name].race)
+            return replace(request, racers=tuple(racers))
 
         reviewer = self._reviewer()
         reproducer = self._reproducer(reviewer)
@@ -203,6 +207,8 @@ class Assembly:
 
     def _planned(self, lane: Lane) -> Lane:
         """The lane, behind its plan where another lane is to make one and can be called here."""
+        if isinstance(lane, RaceLane):
+            return lane.of(self._planned)
         name = self.specs[lane.name].plan_with or ""
         planner = self.lanes.get(name)
         if planner is None:

@@ -155,7 +155,7 @@ class Attempting:
             if change
         )
         ended = racing.compare(one, other, trees=trees, run=self.prover.run)
-        better = ended.better
+        better, both = ended.better, attempt.model
         attempt = _proposed(
             replace(attempt, model=better.model, difference=ended.difference), better.proposal
         )
@@ -163,11 +163,11 @@ class Attempting:
         attempt = replace(attempt, change=better.change, patch=patch, evidence=better.evidence)
         if ended.difference:
             reason = f"the two patches do not agree:\n{ended.difference}"
-            return replace(attempt, failure=Failure.DISPUTED, reason=reason)
+            return replace(attempt, failure=Failure.DISPUTED, reason=reason, model=both)
         if ended.silent:
             who = " and ".join(f"{model}'s patch" for model in ended.silent)
             reason = f"no agreement: {who} brought no test that is red without it"
-            return replace(attempt, failure=Failure.WEAK, reason=reason)
+            return replace(attempt, failure=Failure.WEAK, reason=reason, model=both)
         attempt = self._judge(attempt, tried)
         agreed = f"both patches pass each other's tests ({len(ended.crossed)})"
         return replace(attempt, reason=f"{agreed}; {attempt.reason}")

@@ -115,6 +115,9 @@ class LaneSpec(Strict):
             raise ValueError(
                 f"a lane of provider {self.provider} has no `{odd[0]}`: it calls no model itself"
             )
+        measured = {"cap", "max_iterations", "max_context_tokens", "max_output_tokens", "output", "timeout_s"}
+        if self.provider == RACE and (odd := sorted(measured & self.model_fields_set)):
+            raise ValueError(f"a race has no `{odd[0]}`: each of its lanes keeps its own")
 
     @property
     def is_fixer(self) -> bool:

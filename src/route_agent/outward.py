@@ -41,7 +41,8 @@ class Outward:
         for value in _keys(ground, environment):
             self.knowledge.add(value, "provider-key")
         self.withheld = Withheld(self._no_send, ground.config.secrets.allow)
-        self._border = Border(self.knowledge, find_scanner(), self.notices.append)
+        scanner = find_scanner(environment.get("PATH"), ground.repository.root)
+        self._border = Border(self.knowledge, scanner, self.notices.append)
         self._transcripts = Transcripts(places.run_dir(ground.repository.git_dir, run_id))
 
     @property

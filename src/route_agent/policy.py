@@ -256,6 +256,11 @@ class Policy(Strict):
             for name in names:
                 if name not in self.models:
                     raise ValueError(f'{section} names the lane "{name}", which is not in models')
+        for name in self.limits.lane_per_day_usd:
+            if any(spec.race for spec in self.models[name]):
+                raise ValueError(
+                    f"limits.lane_per_day_usd names {name}, a race: name its lanes, which are paid"
+                )
         for section, lane in (("verify", self.verify.lane), ("reproduce", self.reproduce.lane)):
             if (
                 lane not in self.models and lane != VERIFIER
@@ -287,6 +292,11 @@ class Policy(Strict):
                 for name in spec.race:
                     if any(it.provider == RACE or it.is_fixer for it in self.models.get(name, (spec,))):
                         raise ValueError(f'models.{lane}.race names "{name}", which is no lane that can race')
+                models = {_plain(it.model) for name in spec.race for it in self.models[name]}
+                if len(models) == 1 and models != {""}:
+                    raise ValueError(
+                        f"models.{lane}.race: both lanes are {models.pop()}: it agrees with itself"
+                    )
                 for fallback in spec.fallbacks:
                     if below := self._lane_below(lane, fallback):
                         raise ValueError(

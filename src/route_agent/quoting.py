@@ -59,7 +59,9 @@ class Quoter:
     def quote(self, decision: Decision, repository: str) -> Quote:
         """What this run may cost, from the runs most like it if there are enough of them."""
         first = self.lanes[decision.lane]
-        past = self.ledger.past_runs(first.name, first.model)
+        # of a race, which of the two was kept says nothing of what both cost
+        model = "" if self.specs[first.name].race else first.model
+        past = self.ledger.past_runs(first.name, model)
         told = from_history(alike(past, repository, decision.task_class))
         if told.expected is None:
             told = replace(told, expected=self._calculated(decision))
@@ -68,15 +70,22 @@ class Quoter:
         return replace(told, worst=self._worst(decision.ladder), held=self.ledger.quotes_held())
 
     def _calculated(self, decision: Decision) -> int | None:
-        """One usual answer of the first lane with a model, and one test where it would be asked for."""
-        asked = [name for name in decision.ladder if self.specs[name].has_model][:1]
-        if not asked:
+        """A usual answer of each whom the first paid lane asks, and one test where one would be asked for."""
+        first = next((name for name in decision.ladder if not self.specs[name].is_fixer), None)
+        if first is None:
             return None
-        prompt = self.prompt_of(self.lanes[asked[0]])
+        asked = self._asked(first)
         if self.paying_tests and self.policy.reproduce.lane in self.lanes:
             asked.append(self.policy.reproduce.lane)
-        parts = [self._usual(self.lanes[name], prompt) for name in asked]
+        parts = [self._usual(lane, self.prompt_of(lane)) for lane in map(self.lanes.__getitem__, asked)]
         return None if None in parts else sum(part for part in parts if part is not None)
+
+    def _asked(self, name: str) -> list[str]:
+        """The lanes whose answers one attempt takes: of a race both, and who plans for a lane."""
+        spec = self.specs[name]
+        if spec.race:
+            return [it for racer in spec.race for it in self._asked(racer)]
+        return [it for it in (spec.plan_with, name) if it and it in self.lanes]
 
     def _usual(self, lane: Lane, prompt: Prompt) -> int | None:
         calibration = self.ledger.calibration(lane.name, lane.model)
@@ -86,15 +95,17 @@ class Quoter:
     def words(self, decision: Decision) -> str:
         """What the first call of each lane could cost, for a person."""
         told = []
-        for name in decision.ladder:
-            lane, prompt = self.lanes[name], self.prompt_of(self.lanes[name])
+        working = [(name, asked) for name in decision.ladder for asked in self._asked(name)]
+        for name, asked in working:
+            lane, prompt = self.lanes[asked], self.prompt_of(self.lanes[asked])
             usual = self._usual(lane, prompt)
             worst = self.purse.worst(
-                name, lane.provider, lane.model, prompt, self.specs[name].max_output_tokens
+                asked, lane.provider, lane.model, prompt, self.specs[asked].max_output_tokens
             )
             shown = "unknown" if usual is None else f"${usual / 1e6:.4f}"
+            who = name if asked == name else f"{name} ({asked})"
             told.append(
-                f"{name}: about {shown}, at most ${worst / 1e6:.2f} a call"
+                f"{who}: about {shown}, at most ${worst / 1e6:.2f} a call"
                 f" ({prompt.estimated_tokens:,} tokens to read)"
             )
         return "; ".join(told) or "no lane can be asked"
@@ -128,7 +139,13 @@ class Quoter:
             return 0
         grown = spec.max_output_tokens + Terms().looked_up_bytes + 2 * TURN_TOKENS
         first = self._longest(name)
-        return sum(self._one_call(name, first + turn * grown) for turn in range(spec.max_iterations))
+        turns = range(spec.max_iterations)
+        spent = sum(self._one_call(name, first + turn * grown) for turn in turns)
+        if spec.compact_with:
+            spent += sum(self._one_call(spec.compact_with, first + turn * grown) for turn in turns[1:])
+        if spec.plan_with and spec.plan_with in self.lanes:
+            spent += self._one_call(spec.plan_with, self._longest(spec.plan_with))
+        return spent
 
     def _longest(self, name: str) -> int:
         """The most tokens of a first request within the lane's context, however few bytes its tokens have."""
@@ -183,8 +200,10 @@ def unpriced_lanes(
     """Why lanes are not called under this policy although they could be: nobody knows their price."""
     if policy.limits.unpriced != "refuse":
         return {}
-    return {
+    odd = {
         name: f"{unpriced(lane.provider, lane.model)}: {HOW_TO_PRICE}"
         for name, lane in lanes.items()
         if specs[name].has_model and not prices.known(lane.provider, lane.model)
     }
+    raced = {name: [it for it in specs[name].race if it in odd] for name in lanes}
+    return odd | {name: f"it cannot race without {it[0]}: {odd[it[0]]}" for name, it in raced.items() if it}

@@ -114,7 +114,7 @@ def _tests(trees: Trees, change: Change) -> dict[str, Content | None]:
 def _compared(
     crossed: CheckRun | None, own: CheckRun, paths: frozenset[str]
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Which of the brought tests are green on both sides, by check; and which only with their own patch, why."""
+    """Which brought tests are green on both sides, by check; which only with their own patch, and why."""
     agreed: list[tuple[str, str]] = []
     differing: list[tuple[str, str]] = []
     for result in own.results if crossed else ():

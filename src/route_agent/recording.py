@@ -28,7 +28,7 @@ def recorded(calls: Sequence[dict[str, Any]], run: Run) -> dict[str, Any]:
     patches = {call.id: (it.summary, it.patch) for it in run.attempts for call in it.calls if it.patch}
     about = {"run": run.id, "base": run.base, "start": run.start, "verdict": run.verdict.value}
     if run.decision:
-        about["policy"] = run.decision.policy_name
+        about |= {"policy": run.decision.policy_name, "policy_hash": run.decision.policy_hash}
     replies = [_entry(said, patches) for said in _conversations(calls)]
     return {"version": 1, "about": about, "replies": replies}
 

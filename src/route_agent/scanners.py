@@ -10,16 +10,17 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from route_agent.sandbox.programs import found_outside
 from route_agent.withholding import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from route_agent.records.lanes import Prompt
     from route_agent.redaction import Knowledge
@@ -76,10 +77,10 @@ class ScannerFailed(Exception):
     """A scanner that is installed and cannot be used; the message holds nothing that it was given."""
 
 
-def find_scanner(path: str | None = None) -> Scanner | None:
-    """The scanner that is installed, if one is."""
+def find_scanner(path: str | None = None, project: Path | None = None) -> Scanner | None:
+    """The scanner that is installed, if one is: it reads what is secret, so never one of the checkout's."""
     for name in PROGRAMS:
-        if program := shutil.which(name, path=path):
+        if program := found_outside(name, path or os.environ.get("PATH", os.defpath), project):
             return Scanner(name, program)
     return None
 

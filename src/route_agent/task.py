@@ -125,6 +125,7 @@ class _TaskRun:
         try:
             return self._go()
         except KeyboardInterrupt:
+            self.purse.abandon("KeyboardInterrupt")  # what other threads wait for may be billed as well
             run = self._finish(Verdict.INTERRUPTED, "stopped by the user")
             spent = f"${run.cost.known_micro_usd / 1e6:.4f}"
             if run.cost.unknown_calls:
@@ -204,7 +205,7 @@ class _TaskRun:
         today = (
             ""
             if self.run.replayed
-            else f" · today ${self.purse.spent_today():.2f} of ${limits.per_day_usd:g}"
+            else f" · today ${self.purse.spent_today():.2f} of ${self.purse.per_day_usd:g}"
         )
         return f"limit ${limits.max_usd:.2f} for this run{today}"
 
@@ -276,11 +277,17 @@ class _TaskRun:
             cost=Cost.of(self.purse.calls),
             seconds=time.monotonic() - self.began,
             isolation=self.prover.walls.isolation,
-            notices=(*self.run.notices, *self.outward.notices),
+            notices=(*self.run.notices, *self.outward.notices, *self._otherwise(verdict)),
         )
         self.run = self.delivery.delivered(self.delivery.saved(self.run))
         self.run = replace(self.run, seconds=time.monotonic() - self.began)
         return self._written_down()
+
+    def _otherwise(self, verdict: Verdict) -> tuple[str, ...]:
+        """What is told where a replay ends otherwise than the run that was recorded."""
+        if self.options.replies is None or verdict is Verdict.PLANNED:
+            return ()
+        return self.options.replies.ended(verdict.value)
 
     def _written_down(self) -> Run:
         """The run as the ledger keeps it: what is shown now is what will be shown again."""
@@ -297,7 +304,9 @@ class _TaskRun:
 
 
 def _of_the_recording(ground: Opened, options: Options) -> tuple[str, ...]:
-    return options.replies.notices(ground.base, ground.start) if options.replies else ()
+    if options.replies is None:
+        return ()
+    return options.replies.notices(ground.base, ground.start, ground.policy.policy.hash)
 
 
 def _limited(policy: Policy, options: Options) -> Policy:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from route_agent.sandbox.process import Finished
     from route_agent.sandbox.walls import Walls
 
+# in git's words: a repository without a commit, and files that nobody may read
+_NOT_TAKEN = ("does not have a commit checked out", "Permission denied")
+
 
 def workspace(
     slot: Slot, walls: Walls, start: str, is_withheld: Callable[[str], bool]
@@ -94,9 +97,20 @@ class AgentScratch:
         """The tree that it made, see `Agency.tree`."""
         for path in (".git", *leaves):
             remove(self.slot.tree / path)
-        tree = self._with_the_withheld(self.slot.trees.tree_in(self.slot.tree))
+        tree = self._with_the_withheld(self._written())
         self._refuse_secrets(tree, secrets)
         return tree
+
+    def _written(self) -> str:
+        """The tree of what it left; what git cannot take of that is the agent's fault."""
+        try:
+            return self.slot.trees.tree_in(self.slot.tree)
+        except GitFailed as error:
+            if "invalid path" in error.words:
+                raise HostilePatch(f"it made what no repository may hold: {error.words}") from error
+            if any(words in error.stderr for words in _NOT_TAKEN):
+                raise BadPatch(f"git cannot take what it left: {error.words}") from error
+            raise
 
     def _with_the_withheld(self, tree: str) -> str:
         trees, withheld = self.slot.trees, self._withhold()
@@ -116,5 +130,7 @@ class AgentScratch:
         paths = trees.change(self.start, tree).paths
         for path, data in trees.read(trees.entries(tree, tuple(paths))).items():
             for name, value in secrets.items():
+                if value in path:
+                    raise HostilePatch(f"a file is called by the value of {name}, which the agent was given")
                 if value.encode("utf-8", "surrogateescape") in data:
                     raise HostilePatch(f"{path} holds the value of {name}, which the agent was given")

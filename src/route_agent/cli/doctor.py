@@ -69,7 +69,7 @@ def collect(directory: Path, environment: Mapping[str, str]) -> tuple[Item, ...]
         *lanes(policy, config, environment, allowed=allowed, project=repository.root if repository else None),
         *_checks(repository, policy, environment),
         *_walls(repository, config, environment),
-        _scanner(environment),
+        _scanner(environment, repository.root if repository else None),
         *_folders(),
         *_ledger(places.state_dir() / LEDGER_NAME),
     )
@@ -310,11 +310,11 @@ def _probe() -> Iterator[str]:
 # --- secrets, folders and ledger ---------------------------------------------------------------------------
 
 
-def _scanner(environment: Mapping[str, str]) -> Item:
+def _scanner(environment: Mapping[str, str], project: Path | None) -> Item:
     """Which scanner looks at what leaves, beside our own table."""
     from route_agent.scanners import PROGRAMS, find_scanner
 
-    found = find_scanner(environment.get("PATH"))
+    found = find_scanner(environment.get("PATH"), project)
     if found:
         return Item("secrets", "ok", f"found by the built-in table and by {found.program}")
     return Item(

@@ -45,8 +45,9 @@ def lanes(
             yield Item(f"lane {lane}", "bad", entry.what, entry.hint)
         else:
             yield _unusable(lane, policy.models[lane], means, "bad" if none_usable else "warn")
-    specs = (spec for lane in policy.models.values() for spec in lane if spec.has_model)
-    for provider, model in dict.fromkeys((spec.provider, spec.model) for spec in specs):
+    specs = [spec for lane in policy.models.values() for spec in lane if spec.has_model]
+    spare = [(it.provider, it.model) for spec in specs for it in spec.fallbacks]
+    for provider, model in dict.fromkeys([*((spec.provider, spec.model) for spec in specs), *spare]):
         yield from _stale(provider, model, config)
 
 

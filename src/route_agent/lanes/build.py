@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from route_agent import places
 from route_agent.config import endpoint, endpoint_of, provider_named, usable
 from route_agent.policy import COMMAND, RACE
+from route_agent.sandbox.programs import found_outside
 from route_agent.trust import lane_word
 
 if TYPE_CHECKING:
@@ -123,9 +123,11 @@ class Means:
         if not spec.preset and not takes_the_task(spec.run[0]):
             return "its `run` says nowhere where the task goes: {prompt} or {prompt_file}"
         if lane_word(name) not in self.allowed:
+            given = self.config.commands.get(spec.preset or spec.run[0][0])
+            beyond = "" if given is None else " and ".join(it for it in spec.env if it not in given)
             return (
-                f"{describe(spec)} is not allowed to run as an agent here (route-agent trust, or `commands`"
-                f" in {places.config_file()})"
+                f"{describe(spec)} is not allowed to {f'get {beyond}' if beyond else 'run as an agent'} here"
+                f" (route-agent trust, or `commands` in {places.config_file()})"
             )
         if not agent_program(agent.program, self.environment, self.project):
             return f"{agent.program} is not on the PATH"
@@ -158,15 +160,9 @@ def agent_program(program: str, environment: Mapping[str, str], project: Path | 
 
     It gets the user's key, so it is never one that the checkout or its folders of dependencies bring.
     """
-    folders = [Path(it) for it in environment.get("PATH", os.defpath).split(os.pathsep) if it]
-    fine = [
-        it
-        for it in folders
-        if it.is_absolute() and not (project and it.resolve().is_relative_to(project.resolve()))
-    ]
     if os.sep in program and not Path(program).is_absolute():
         return ""
-    return shutil.which(program, path=os.pathsep.join(map(str, fine))) or ""
+    return found_outside(program, environment.get("PATH", os.defpath), project)
 
 
 def _in_words(entries: tuple[LaneSpec, ...], config: Config, why: Mapping[LaneSpec, str]) -> str:

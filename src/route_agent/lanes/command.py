@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -243,8 +244,12 @@ class _Work:
             descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError:
             return ""
-        with os.fdopen(descriptor, encoding="utf-8", errors="replace") as stream:
-            return stream.read(1024 * 1024)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ""
+            return os.read(descriptor, 1024 * 1024).decode("utf-8", "replace")
+        finally:
+            os.close(descriptor)
 
 
 def _telling(values: Mapping[str, str]) -> dict[str, str]:

@@ -53,7 +53,8 @@ class Conversation:
         self._ask = ask
         self._terms = desk.terms
         self._calls: list[Call] = []
-        self._asked: set[Need] = set()
+        self._asked: set[Need] = set()  # what is answered in the conversation as it stands
+        self._latest: set[Need] = set()
         self._warned = False
         self._refusal = ""  # why the latest patch has no home
         self._repairs = 0
@@ -133,7 +134,8 @@ class Conversation:
             answers.append((str(need), told))
             if need not in self._asked:
                 self._desk.talk.reads.append(leaving(str(need))[:_READ_LETTERS])
-        self._asked.update(wanted)
+        self._latest = set(wanted) - self._asked
+        self._asked |= self._latest
         answers += [(str(need), TOO_MANY) for need in needs[MAX_NEEDS : 2 * MAX_NEEDS]]
         turns = self._terms.max_iterations - self._desk.talk.iterations
         words = TOLD_BEFORE if stuck else _turns_left(turns)
@@ -156,6 +158,7 @@ class Conversation:
         kept = replace(self._prompt, later=())
         self._prompt = write_summary(kept, reply.text, self._desk.talk.reads).followed_by(*later[last:])
         self._can_compact = terms.estimate(self._prompt) <= terms.compact_at
+        self._asked = set(self._latest)  # of older answers a summary may have left out what is needed now
 
 
 def _wishes(reply: str) -> tuple[Need, ...]:

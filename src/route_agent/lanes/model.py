@@ -193,6 +193,7 @@ class ModelLane:
             "wire": provider.wire,
             "base_url": provider.base_url,
             "version": provider.version,
+            "headers": provider.headers,  # of a gateway they choose who answers
             "max_output_tokens": self._spec.max_output_tokens,
         }
 

@@ -12,6 +12,8 @@ from route_agent.prompt import told_more
 from route_agent.records.lanes import Proposal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from route_agent.lanes.base import Lane
     from route_agent.lanes.desk import Desk
     from route_agent.records.lanes import Request
@@ -41,6 +43,11 @@ class RaceLane:
         self._lanes = lanes
         self._at_once = at_once
 
+    def of(self, change: Callable[[Lane], Lane]) -> RaceLane:
+        """The race with each lane as it is after a change, such as behind a plan."""
+        one, other = map(change, self._lanes)
+        return RaceLane(self.name, (one, other), at_once=self._at_once)
+
     def propose(self, request: Request, desk: Desk) -> Proposal:
         """Both proposals, with all that was paid for them.
 
@@ -48,16 +55,15 @@ class RaceLane:
             ProviderError: one of them could not be had: one patch is no race.
             LimitReached: the budget or the deadline does not allow another call.
         """
-        prompt = told_more(request.prompt, ASK)
-        asked = replace(request, prompt=prompt, told="\n".join(it for it in (request.told, ASK) if it))
+        asked = [_with_tests(it) for it in request.racers or (request, request)]
+        works = [partial(_propose, lane, it, desk) for lane, it in zip(self._lanes, asked, strict=True)]
         if self._at_once:
-            works = [partial(lane.propose, asked, desk.of(lane.name)) for lane in self._lanes]
             futures = [beside.begin(work, self.name) for work in works]
             for future in futures:
                 beside.is_done(future)
             made = [future.result() for future in futures]
         else:
-            made = [lane.propose(asked, desk.of(lane.name)) for lane in self._lanes]
+            made = [work() for work in works]
         rivals = tuple(
             replace(it, model=it.model or lane.model or lane.provider)
             for it, lane in zip(made, self._lanes, strict=True)
@@ -69,3 +75,12 @@ class RaceLane:
             reads=tuple(read for it in rivals for read in it.reads),
             rivals=rivals,
         )
+
+
+def _propose(lane: Lane, request: Request, desk: Desk) -> Proposal:
+    return lane.propose(request, desk.of(lane.name))  # whose clock begins now
+
+
+def _with_tests(request: Request) -> Request:
+    told = "\n".join(it for it in (request.told, ASK) if it)
+    return replace(request, prompt=told_more(request.prompt, ASK), told=told)

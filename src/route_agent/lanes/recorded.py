@@ -78,6 +78,7 @@ class About(Strict):
     base: str
     start: str
     policy: str = ""
+    policy_hash: str = ""
     verdict: str = ""
 
 
@@ -100,9 +101,11 @@ class RecordedReplies(Strict):
         """What one model said."""
         return self.model_copy(update={"replies": tuple(it for it in self.replies if it.model == model)})
 
-    def notices(self, base: str, start: str) -> tuple[str, ...]:
-        """What a person should know who plays it on these trees."""
+    def notices(self, base: str, start: str, policy_hash: str = "") -> tuple[str, ...]:
+        """What a person should know who plays it on these trees, under this policy where one is given."""
         told = []
+        if self.about and policy_hash and self.about.policy_hash not in ("", policy_hash):
+            told.append(f"recorded under another policy ({self.about.policy}@{self.about.policy_hash[:7]})")
         if self.about and self.about.base != base:
             told.append(f"recorded at {self.about.base[:10]}, and this is {base[:10]}")
         elif self.about and self.about.start != start:
@@ -115,6 +118,12 @@ class RecordedReplies(Strict):
         if cut := sum(turn.cut > 0 for turn in turns):
             told.append(f"{cut} recorded replies are cut: they may end otherwise")
         return tuple(told)
+
+    def ended(self, verdict: str) -> tuple[str, ...]:
+        """The same where the replay has ended otherwise than the run that was recorded."""
+        if self.about is None or self.about.verdict in ("", verdict):
+            return ()
+        return (f"the recorded run ended as: {self.about.verdict}; this replay as: {verdict}",)
 
 
 def load_replies(path: Path) -> RecordedReplies:

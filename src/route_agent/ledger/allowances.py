@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ class Allowance:
     Attributes:
         usd: the most that may be spent, in dollars.
         name: what a refusal calls it, after the amount.
-        raised: how a person raises it.
+        raised: how a person raises it; empty where an option does.
         condition: which rows of `call` count; `:day` is the day's beginning.
         parameters: the condition's other values.
         lane: the one lane whose calls it holds; empty where it holds all.
@@ -47,10 +48,15 @@ class Allowance:
     def micro_usd(self) -> int:
         return round(self.usd * 1_000_000)
 
+    def hint(self, micro_usd: int) -> str:
+        """How a person raises it, to so much at least."""
+        enough = max(self.usd * 2, math.ceil(micro_usd / 10_000) / 100)
+        return self.raised or f"raise it: --max-usd {enough:g}"
+
 
 def of_run(run_id: str, usd: float) -> Allowance:
     """The run's own limit."""
-    return Allowance(usd, "limit", f"raise it: --max-usd {usd * 2:g}", "run_id = :run", {"run": run_id})
+    return Allowance(usd, "limit", "", "run_id = :run", {"run": run_id})
 
 
 def of_day(usd: float, budgets: Budgets | None = None) -> Allowance:

@@ -78,6 +78,7 @@ class Purse:
         self._prices = prices
         self._payer = payer or Payer()
         self._allowed = allowed or (allowances.of_run(run_id, max_usd), allowances.of_day(per_day_usd))
+        self.per_day_usd = per_day_usd
         self._refuse_unpriced = refuse_unpriced
         self._hour_lanes = hour_lanes
         self.calls: list[Call] = []  # only ever grows at its end, from whichever thread
@@ -91,17 +92,18 @@ class Purse:
         limits = policy.limits
         payer = Payer(storable(payer.repository), storable(payer.author))
         hour = (name for name, specs in policy.models.items() if any(it.cache_ttl == "1h" for it in specs))
+        day = allowances.of_day(limits.per_day_usd, budgets)
         return cls(
             ledger,
             run_id,
             prices,
             max_usd=limits.max_usd,
-            per_day_usd=limits.per_day_usd,
+            per_day_usd=day.usd,
             payer=payer,
             allowed=(
                 allowances.of_run(run_id, limits.max_usd),
                 *allowances.of_policy(limits, budgets, payer),
-                allowances.of_day(limits.per_day_usd, budgets),
+                day,
             ),
             refuse_unpriced=limits.unpriced == "refuse",
             hour_lanes=frozenset(hour),
@@ -119,10 +121,10 @@ class Purse:
         aside = sum(it.micro_usd for it in list(self._under_way.values()) if it.lane != lane)
         return micro_usd + max(0, kept - aside) <= self.left(lane)
 
-    def abandon(self, lane: str, why: str) -> None:
-        """Give up a lane's calls that are under way: nobody waits for them; they stay charged as reserved."""
+    def abandon(self, why: str, lane: str = "") -> None:
+        """Give up calls under way, all or one lane's: nobody waits for them, and they stay charged."""
         for reservation in list(self._under_way.values()):
-            if reservation.lane == lane:
+            if lane in ("", reservation.lane):
                 self.fail(reservation, CallState.LOST, why, 0.0)
 
     def left(self, lane: str) -> int:
@@ -230,11 +232,16 @@ class Purse:
 
     def _refusal(self, worst: int, broken: Allowance) -> LimitReached:
         condition, parameters, limit = self._holding(broken)
-        left = max(0, limit - self._ledger.spent(condition, parameters)) / MICRO
-        whole = f"${broken.usd:.2f} {broken.name}"
+        spent = self._ledger.spent(condition, parameters)
+        left = max(0, limit - spent)
+        # as many digits as it takes to see that the one is more than the other
+        digits = next(
+            it for it in range(2, 7) if it == 6 or round(worst / MICRO, it) > round(left / MICRO, it)
+        )
+        cost, rest, whole = (f"${it / MICRO:.{digits}f}" for it in (worst, left, limit))
         return LimitReached(
-            f"next call could cost ${worst / MICRO:.2f}, ${left:.2f} of the {whole} is left",
-            hint=broken.raised,
+            f"next call could cost {cost}, {rest} of the {whole} {broken.name} is left",
+            hint=broken.hint(spent + worst),
         )
 
     def again(
@@ -273,12 +280,17 @@ class Purse:
         return call
 
     def _priced(self, call: Call) -> Priced:
-        """The price of the model that answered, where that is another one whose price is known."""
+        """The price of the model that answered, where that is another one whose price is known.
+
+        The user's rates for the name that was asked may be a gateway's own: only other rates go before them.
+        """
         asked = self._prices.price(call.provider, call.model_requested, call.usage)
-        if not call.other_model_answered or not call.model_served or asked.basis in ("provider", "rates"):
+        if not call.other_model_answered or not call.model_served or asked.basis == "provider":
             return asked
         served = self._prices.price(call.provider, call.model_served, call.usage)
-        return asked if served.micro_usd is None else served
+        if served.micro_usd is None or (asked.basis == "rates" and served.basis != "rates"):
+            return asked
+        return served
 
     def fail(
         self,
@@ -289,13 +301,15 @@ class Purse:
         *,
         partial: Usage | None = None,
     ) -> Call:
-        """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved.
+        """Write down that no answer came. A refused call costs nothing; a lost one is charged as reserved,
+        unless its provider is free.
 
         Args:
             partial: our own count of what had come before it broke off; it changes nothing of the cost.
         """
         call = self._told(reservation, state, seconds)
-        cost = 0 if state is CallState.FAILED else None
+        free = self._prices.price(reservation.provider, reservation.model, None).micro_usd
+        cost = 0 if state is CallState.FAILED else free
         call = replace(call, cost_micro_usd=cost, error=error, usage=partial)
         self._keep(call)
         self._ledger.settle(call)

@@ -38,7 +38,7 @@ _PAST_RUNS = (
     " FROM run WHERE first_lane = :lane AND replayed = 0 AND unknown_calls = 0"
     f" AND verdict IS NOT NULL AND verdict NOT IN ({_NO_WORK})"
     " AND EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id AND number = 1 AND lane = :lane"
-    "             AND model = :model)"
+    "             AND :model IN (model, ''))"
     " AND NOT EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id"
     "                 AND (other_model = 1 OR same_model = 1 OR reused = 1))"
     " ORDER BY started_at DESC LIMIT :recent"
@@ -124,7 +124,11 @@ class History(Database):
         return min(3.0, max(0.3, median(ratios))) if ratios else 1.0
 
     def past_runs(self, lane: str, model: str) -> list[PastRun]:
-        """The latest runs that this lane with this model began, newest first, without any of unknown cost."""
+        """The latest runs that this lane with this model began, newest first, without any of unknown cost.
+
+        Args:
+            model: as the attempts name it; empty for any.
+        """
         rows = self._read(_PAST_RUNS, {"lane": lane, "model": model, "recent": RECENT})
         return [
             PastRun(it["repository"], it["task_class"] or "", it["cost_micro_usd"], bool(it["escalated"]))

@@ -246,7 +246,9 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "seconds": attempt.seconds,
         "cost_micro_usd": attempt.cost.known_micro_usd,
         "unknown_calls": attempt.cost.unknown_calls,
-        "other_model": int(any(call.other_model_answered for call in attempt.calls)),
+        "other_model": int(
+            any(call.other_model_answered or call.fallback_answered for call in attempt.calls)
+        ),
         "same_model": int(bool(attempt.same_model_as)),
         "reused": int(attempt.reused),
         "repairs": attempt.repairs,

@@ -87,6 +87,16 @@ class Call:
         return is_other_model(self.model_requested, self.model_served)
 
     @property
+    def fallback_answered(self) -> bool:
+        """Whether a model of another name answered because the lane's own could not be reached.
+
+        Such rows leave the lane's statistics as well. The same model at another provider is the lane's own.
+        """
+        if not self.fallback_for or self.state is not CallState.DONE:
+            return False
+        return is_other_model(self.fallback_for, self.model_requested)
+
+    @property
     def overrun_micro_usd(self) -> int:
         """How much more it cost than was set aside, where the provider counted more than we expected."""
         return max(0, (self.cost_micro_usd or 0) - self.reserved_micro_usd)
@@ -186,7 +196,7 @@ class Request:
 
     `failing_checks` names the checks that are red there and `task_class` the kind of task, for lanes without
     a model. `brief` is the task alone and `told` what earlier attempts failed with, for an agent that
-    reads the files itself.
+    reads the files itself. `racers` is what each lane of a race is asked, in its own form and size.
     """
 
     start: str
@@ -195,6 +205,7 @@ class Request:
     task_class: str = "other"
     brief: str = ""
     told: str = ""
+    racers: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

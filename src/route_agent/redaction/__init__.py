@@ -34,8 +34,8 @@ _PLACEHOLDERS = re.compile(r"\[redacted:[a-z0-9-]+\]")
 
 # two texts that a language makes one of: literals side by side, and a line that goes on in the next
 _SEAM = re.compile(
-    r"""["'](?=[ \t+\\\r\n])[ \t]{0,40}(?:\+[ \t]{0,40})?\\?\r?\n?[ \t]{0,200}\+?[ \t]{0,40}["']"""
-    r"""|\\\r?\n[ \t]{0,200}"""
+    r"""["'`](?=[ \t+.\\\r\n])[ \t]{0,40}(?:[+.][ \t]{0,40})?\\?\r?\n?[ \t]{0,200}[+.]?[ \t]{0,40}"""
+    r"""[fFrRbBuU]{0,2}["'`]|\\\r?\n[ \t]{0,200}"""
 )
 # the rest of a long secret that was wrapped at the edge of a screen: one line of nothing else
 _REST = re.compile(

@@ -54,7 +54,8 @@ def _call_lines(attempt: Attempt) -> Iterator[tuple[str, str]]:
             over = f"{money(call.overrun_micro_usd)} more than was set aside for it"
             yield f"       the provider counted more than expected: {over}", "yellow"
         if call.fallback_for:
-            yield f"       fallback: {call.fallback_for} could not be reached", "yellow"
+            left_out = ": not counted for the lane" if call.fallback_answered else ""
+            yield f"       fallback: {call.fallback_for} could not be reached{left_out}", "yellow"
         if call.other_model_answered:
             served = f"asked {call.model_requested}, {call.model_served} answered"
             yield f"       {served}: not counted for the lane", "yellow"

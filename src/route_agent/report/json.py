@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from route_agent.records.experiments import Known
+from route_agent.records.lanes import Purpose
 from route_agent.records.runs import Cost
 from route_agent.verifying import interval, tells_bad_from_good
 
@@ -136,7 +137,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "lane": attempt.lane,
         "provider": attempt.provider,
         "model_requested": attempt.model or None,
-        "model_served": next((call.model_served for call in attempt.calls if call.model_served), None),
+        "model_served": _served(attempt),
         "failure": attempt.failure.value if attempt.failure else None,
         "grade": attempt.grade.value,
         "reason": attempt.reason,
@@ -162,6 +163,13 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "confidence_reasons": list(attempt.confidence_reasons),
         "calls": [_call(call) for call in attempt.calls],
     }
+
+
+def _served(attempt: Attempt) -> str | None:
+    """Who answered for the patch; what other lanes planned, summed up or raced against it is not that."""
+    said = [it for it in attempt.calls if it.purpose is Purpose.PATCH and it.model_served]
+    own = [it for it in said if attempt.model in (it.model_requested, it.fallback_for)]
+    return next((it.model_served for it in own or said), None)
 
 
 def _reproduction(made: Reproduction) -> dict[str, Any]:
@@ -273,6 +281,7 @@ def _call(call: Call) -> dict[str, Any]:
         "reasoning_tokens": usage.reasoning if usage else None,
         "usage_is_estimate": usage.is_estimate if usage else False,
         "cost_usd": _usd(call.cost_micro_usd),
+        "reserved_usd": _usd(call.reserved_micro_usd),
         "price_basis": call.price_basis or None,
         "cache_saved_usd": _usd(call.saved_micro_usd),
         "reused": call.reused,

@@ -138,7 +138,7 @@ class Reproducer:
     def _abandoned(self, why: str) -> Reproduction:
         self.stop()
         found, purse = self._none(why), self._means.purse
-        purse.abandon(found.lane, why)
+        purse.abandon(why, found.lane)
         return replace(found, calls=purse.made(0, found.lane))
 
     def _none(self, why: str) -> Reproduction:

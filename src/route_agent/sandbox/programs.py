@@ -36,6 +36,17 @@ def _search_path(root: Path, environment: Mapping[str, str]) -> list[Path]:
     return own + [entry for entry in given if entry.is_absolute() and not entry.is_relative_to(root)]
 
 
+def found_outside(program: str, path: str, project: Path | None) -> str:
+    """A program's file on a search path, or nothing; never one that the checkout brings."""
+    folders = [Path(entry) for entry in path.split(os.pathsep) if entry]
+    fine = [
+        it
+        for it in folders
+        if it.is_absolute() and not (project and it.resolve().is_relative_to(project.resolve()))
+    ]
+    return shutil.which(program, path=os.pathsep.join(map(str, fine))) or ""
+
+
 def _has_module(python: Path, module: str, root: Path) -> bool:
     if module in sys.stdlib_module_names or (root / module).is_dir() or (root / f"{module}.py").is_file():
         return True
