@@ -12,6 +12,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
@@ -108,9 +109,9 @@ class Agents:
         if trusted and "XDG_CONFIG_HOME" in env:
             config = Path(env["XDG_CONFIG_HOME"]) / "route-agent" / "config.yaml"
             known = json.loads(config.read_text())
-            config.write_text(
-                json.dumps(known | {"commands": {"claude": ["AGENT_KEY"], "mender": ["AGENT_KEY"]}})
-            )
+            content = (self.pit.root / POLICY_PATH).read_bytes()
+            entry = {"repository": str(self.pit.root.resolve()), "sha256": sha256(content).hexdigest()}
+            config.write_text(json.dumps(known | {"trust": [entry]}))
         elif trusted:
             trust.record(self.pit.root, (self.pit.root / POLICY_PATH).read_bytes())
         return self.pit.run(*(arguments or TASK), env={**self.env, **env})
@@ -459,6 +460,17 @@ def test_trust_shows_what_a_lane_runs_and_holds_for_that_very_policy(agents: Age
     assert "lane agent: runs claude with network and AGENT_KEY\n" in shown.stdout
     assert first.exit_code == 0, first.stdout
     assert second.exit_code == 2
+
+
+def test_a_bill_behind_a_warning_without_a_line_break_is_read(agents: Agents) -> None:
+    warns = "import sys; sys.stderr.write('warning: no {config} here '); sys.stderr.flush()"
+    agents.program("claude", MEND, warns)
+    agents.project()
+
+    done = agents.run(*TASK, "--json")
+
+    assert done.exit_code == 0, done.stdout
+    assert done.json["attempts"][0]["calls"][0]["cost_usd"] == BILL["total_cost_usd"]
 
 
 def test_a_program_that_the_user_names_may_run_for_any_policy(agents: Agents, apart: Path) -> None:

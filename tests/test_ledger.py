@@ -337,6 +337,15 @@ def _tables(path: Path) -> dict[str, list[tuple[str, str, int]]]:
     return found
 
 
+def test_of_an_agent_that_chooses_its_model_every_attempt_tells_what_one_takes(ledger: Ledger) -> None:
+    ledger.begin(run("a"), forced_lane=False)
+    for number in range(1, 11):
+        ledger.add_attempt("a", number, Attempt("agent", "command", f"m{number % 2}", (answered(),)))
+
+    assert ledger.lane_quantile("agent", "", "usd", 0.9) == pytest.approx(0.003)
+    assert ledger.lane_quantile("agent", "m1", "usd", 0.9) is None
+
+
 def test_a_fallback_of_the_same_name_is_the_lanes_own_model() -> None:
     same = answered(model_requested="anthropic/m-5.5", model_served=None, fallback_for="m-5-5")
     other = answered(model_requested="n", model_served="n", fallback_for="m")

@@ -257,11 +257,7 @@ def test_programs_are_allowed_by_name_and_checks_never() -> None:
     policy = parse_policy(LANES, "p")
 
     assert trust.allowed_by_name(Config(), policy) == frozenset()
-    assert trust.allowed_by_name(Config(commands={"claude": VARIABLES, "make": ()}), policy) == {"lane one"}
-    assert trust.allowed_by_name(Config(commands={"claude": VARIABLES, "mender": ()}), policy) == {
-        "lane one",
-        "lane two",
-    }
+    assert trust.allowed_by_name(Config(commands={"claude": VARIABLES, "codex": ()}), policy) == {"lane one"}
 
 
 def test_a_program_that_any_policy_may_run_gets_only_the_variables_named_with_it() -> None:
@@ -281,3 +277,11 @@ def test_a_program_that_any_policy_may_run_gets_only_the_variables_named_with_it
 
     assert trust.allowed_by_name(some, policy) == frozenset()
     assert trust.allowed_by_name(both, policy) == {"lane one"}
+
+
+def test_a_command_of_a_policys_own_is_never_allowed_by_a_name() -> None:
+    own = LANES.replace("preset: claude", 'run: [[claude, -p, "{prompt}"]]')
+
+    allowed = trust.allowed_by_name(Config(commands={"claude": VARIABLES}), parse_policy(own, "p"))
+
+    assert allowed == frozenset()

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from route_agent import places
 from route_agent.errors import ConfigError, UsageError
-from route_agent.policy import FIXER, MAX_USD, RECORDED, EnvName, LaneSpec, OutputForm, PathPattern
+from route_agent.policy import FIXER, MAX_USD, RECORDED, EnvName, LaneSpec, OutputForm, PathPattern, Preset
 from route_agent.pricing import Prices, Rates
 from route_agent.records.checks import IsolationLevel
 from route_agent.schema import SchemaError, Strict, read, validate
@@ -103,7 +103,7 @@ class Budgets(Strict):
 class Config(Strict):
     """The whole file; every section may be left out.
 
-    `commands` are the programs that any policy may run as an agent, with the network, and the variables that
+    `commands` are the known agents that any policy may run, with the network, and the variables that
     each may get; `no_send` are files that no model is ever shown.
     """
 
@@ -113,7 +113,7 @@ class Config(Strict):
     scratch: ScratchKind = "auto"
     secrets: Secrets = Secrets()
     budgets: Budgets = Budgets()
-    commands: dict[str, tuple[EnvName, ...]] = {}
+    commands: dict[Preset, tuple[EnvName, ...]] = {}
     no_send: tuple[PathPattern, ...] = ()
     trust: tuple[Trust, ...] = ()
 

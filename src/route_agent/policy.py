@@ -32,6 +32,7 @@ from route_agent.lanespec import (
     Name,
     OutputForm,
     PathPattern,
+    Preset,
 )
 from route_agent.records.checks import CheckKind
 from route_agent.records.grades import Failure, Grade, TaskClass
@@ -54,6 +55,7 @@ __all__ = [
     "OutputForm",
     "PathPattern",
     "Policy",
+    "Preset",
     "parse_policy",
     "presets",
 ]

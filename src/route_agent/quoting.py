@@ -59,8 +59,9 @@ class Quoter:
     def quote(self, decision: Decision, repository: str) -> Quote:
         """What this run may cost, from the runs most like it if there are enough of them."""
         first = self.lanes[decision.lane]
-        # of a race, which of the two was kept says nothing of what both cost
-        model = "" if self.specs[first.name].race else first.model
+        # of a race, which of the two was kept says nothing of what both cost; an agent may choose its model
+        spec = self.specs[first.name]
+        model = "" if spec.race or (spec.provider == COMMAND and not spec.model) else first.model
         past = self.ledger.past_runs(first.name, model)
         told = from_history(alike(past, repository, decision.task_class))
         if told.expected is None:

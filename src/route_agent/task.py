@@ -129,7 +129,7 @@ class _TaskRun:
             run = self._finish(Verdict.INTERRUPTED, "stopped by the user")
             spent = f"${run.cost.known_micro_usd / 1e6:.4f}"
             if run.cost.unknown_calls:
-                spent += f" and {run.cost.unknown_calls} calls of unknown cost"
+                spent += f" and {_unknown(run.cost)}"
             raise KeyboardInterrupt(f"run {run.id}: {spent} spent") from None
         except LedgerError as error:
             raise self._with_what_was_spent(error) from error
@@ -142,7 +142,7 @@ class _TaskRun:
         cost, patch = Cost.of(self.purse.calls), self.run.patch_path
         if not (self.purse.calls or patch):
             return error
-        unknown = f" and {cost.unknown_calls} calls of unknown cost" if cost.unknown_calls else ""
+        unknown = f" and {_unknown(cost)}" if cost.unknown_calls else ""
         saved = f"; patch saved: {patch}" if patch else ""
         spent = f"${cost.known_micro_usd / 1e6:.4f}{unknown} spent{saved}"
         return LedgerError(f"{error.what}. This run: {spent}", hint=error.hint)
@@ -301,6 +301,10 @@ class _TaskRun:
             self._begin()
         self.ledger.finish(self.run, json.dumps(told))
         return runs.validate_python(told)
+
+
+def _unknown(cost: Cost) -> str:
+    return f"{cost.unknown_calls} call{'' if cost.unknown_calls == 1 else 's'} of unknown cost"
 
 
 def _of_the_recording(ground: Opened, options: Options) -> tuple[str, ...]:

@@ -59,8 +59,11 @@ def allowed_by_name(config: Config, policy: Policy) -> frozenset[str]:
 
 
 def _is_allowed(config: Config, spec: LaneSpec) -> bool:
-    """Whether the program is named, and with it every variable that it would get."""
-    variables = config.commands.get(spec.preset or spec.run[0][0])
+    """Whether a known agent is named, and with it every variable that it would get.
+
+    A command of the policy's own is never allowed by a name: its options could send a key anywhere.
+    """
+    variables = config.commands.get(spec.preset) if spec.preset else None
     return variables is not None and set(spec.env) <= set(variables)
 
 

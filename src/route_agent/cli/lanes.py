@@ -65,7 +65,7 @@ def _unusable(lane: str, specs: tuple[LaneSpec, ...], means: Means, status: Stat
     told = [f"no key: {names} not set"] if names else []
     cure = f"set one of them: {names}" if names else ""
     if any("not allowed" in why for why in others):
-        cure = "route-agent trust, or name its program under commands: route-agent config edit"
+        cure = "route-agent trust, or name its preset under commands: route-agent config edit"
     return Item(f"lane {lane}", status, "; ".join([*told, *dict.fromkeys(others)]), cure)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS = ("prompt", "prompt_file", "model", "home")
 _PLACEHOLDER = re.compile(r"\{(" + "|".join(PLACEHOLDERS) + r")\}")
+_MOST_BRACES = 4  # a warning that ends in the middle of a line may hold some
 _NOTHING_SET: Mapping[str, str] = MappingProxyType({})
 
 
@@ -109,15 +110,20 @@ def takes_the_task(argv: Argv) -> bool:
 
 
 def _objects(output: str) -> Iterator[dict[str, Any]]:
-    """Every line that is a JSON object; warnings stand between them."""
+    """Every JSON object at the end of a line; warnings stand between them, or before one without a break."""
     for line in output.splitlines():
-        if line.startswith("{"):
+        at = line.find("{")
+        for _ in range(_MOST_BRACES):
+            if at < 0:
+                break
             try:
-                found = json.loads(line)
+                found = json.loads(line[at:])
             except (ValueError, RecursionError):
+                at = line.find("{", at + 1)
                 continue
             if isinstance(found, dict):
                 yield found
+            break
 
 
 def _count(facts: object, *names: str) -> int:

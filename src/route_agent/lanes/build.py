@@ -123,11 +123,12 @@ class Means:
         if not spec.preset and not takes_the_task(spec.run[0]):
             return "its `run` says nowhere where the task goes: {prompt} or {prompt_file}"
         if lane_word(name) not in self.allowed:
-            given = self.config.commands.get(spec.preset or spec.run[0][0])
+            given = self.config.commands.get(spec.preset) if spec.preset else None
             beyond = "" if given is None else " and ".join(it for it in spec.env if it not in given)
+            named = f", or `commands` in {places.config_file()}" if spec.preset else ""
             return (
                 f"{describe(spec)} is not allowed to {f'get {beyond}' if beyond else 'run as an agent'} here"
-                f" (route-agent trust, or `commands` in {places.config_file()})"
+                f" (route-agent trust{named})"
             )
         if not agent_program(agent.program, self.environment, self.project):
             return f"{agent.program} is not on the PATH"

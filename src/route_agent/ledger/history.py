@@ -85,6 +85,7 @@ class History(Database):
         """What so great a share (0 to 1) of a lane's latest attempts with a model stayed within.
 
         Args:
+            model: as the attempts name it; empty for any, where an agent chooses its own.
             what: tokens read and written together, dollars, or seconds of wall time.
 
         Returns:
@@ -101,7 +102,7 @@ class History(Database):
     def _attempts(self, column: str, condition: str, lane: str, model: str) -> list[float]:
         rows = self._read(
             f"SELECT {column} FROM attempt JOIN run ON run.id = run_id WHERE {_COUNTED} AND {condition}"  # noqa: S608 - ours
-            " AND lane = :lane AND model = :model ORDER BY attempt.rowid DESC LIMIT :recent",
+            " AND lane = :lane AND :model IN (model, '') ORDER BY attempt.rowid DESC LIMIT :recent",
             {"lane": lane, "model": model, "recent": RECENT},
         )
         return [row[0] for row in rows]

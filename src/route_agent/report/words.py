@@ -88,7 +88,7 @@ def quote_words(quote: Quote) -> str:
     """A quote on one line: expected, band, worst, odds, and how far such quotes can be trusted."""
     told = [f"about {money(quote.expected)}"]
     if quote.low is not None and quote.high is not None:
-        told.append(f"80 % of {quote.runs} earlier runs between {money(quote.low)} and {money(quote.high)}")
+        told.append(f"four times in five between {money(quote.low)} and {money(quote.high)} (n={quote.runs})")
     told.append(f"at most {money(quote.worst)}")
     if quote.escalation is not None and quote.runs:
         told.append(f"odds of escalation {quote.escalation:.0%} (n={quote.runs})")
