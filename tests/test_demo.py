@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -43,10 +44,14 @@ def scenes_without_the_patch_of(lane: str, scene: str, folder: Path) -> Path:
 
 
 def test_the_demo_shows_a_fixer_at_no_cost_an_escalation_and_an_auth_change() -> None:
-    demo = run_demo()
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    assert demo.stdout.rstrip().endswith("demo: 4 scenes ended as they should; no repository was touched")
-    lint, leak, auth, untested = re.split(r"^── ", demo.stdout, flags=re.MULTILINE)[1:]
+    if given := os.environ.get("DEMO_OUTPUT"):  # in CI it has just run, and has not failed
+        printed = Path(given).read_text("utf-8")
+    else:
+        demo = run_demo()
+        printed = demo.stdout
+        assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert printed.rstrip().endswith("demo: 4 scenes ended as they should; no repository was touched")
+    lint, leak, auth, untested = re.split(r"^── ", printed, flags=re.MULTILINE)[1:]
     assert re.search(r"selected_lane: fixer", lint)
     assert re.search(r"selected_lane: fast", leak)
     assert "test_the_success_of_one_job_leaves_the_backoff_of_another_alone" in leak

@@ -387,7 +387,7 @@ def test_ctrl_c_ends_it_soon_and_what_was_set_aside_stays_charged(tmp_path: Path
             process.kill()
     assert time.monotonic() - began < 5
     assert process.returncode == 130
-    assert "1 calls of unknown cost" in err
+    assert "1 call of unknown cost" in err
     assert rows("SELECT state FROM call WHERE model_requested = 'judge-1'") == [("lost",)]
 
 

@@ -154,7 +154,7 @@ class Attempting:
             for it, change in zip(rivals, changes, strict=True)
             if change
         )
-        ended = racing.compare(one, other, trees=trees, run=self.prover.run)
+        ended = racing.compare(one, other, trees=trees, run=self.prover.run_only)
         better, both = ended.better, attempt.model
         attempt = _proposed(
             replace(attempt, model=better.model, difference=ended.difference), better.proposal

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from route_agent.checks.alone import EXIT
 from route_agent.policy import RECORDED
 from route_agent.prompt import ends
 from route_agent.records.checks import CheckKind, Outcome
@@ -61,12 +62,14 @@ class Ending:
     silent: tuple[str, ...] = ()
 
 
-def compare(one: Side, other: Side, *, trees: Trees, run: Callable[[str], CheckRun]) -> Ending:
-    """Run each patch with the other's tests over it.
+def compare(
+    one: Side, other: Side, *, trees: Trees, run: Callable[[str, frozenset[str]], CheckRun]
+) -> Ending:
+    """Run each patch with the other's tests over it, and these tests without any patch.
 
     Args:
         trees: where trees are read and written.
-        run: the checks on a tree.
+        run: runs tests of a tree, as `check::test`, by themselves.
     """
     told: list[str] = []
     crossed: list[str] = []
@@ -78,11 +81,12 @@ def compare(one: Side, other: Side, *, trees: Trees, run: Callable[[str], CheckR
     if not told:
         for theirs, mine in ((one, other), (other, one)):
             brought = _tests(trees, theirs.change)
-            found = run(trees.write(mine.change.new_tree, brought)) if brought else None
+            tests = _names(theirs.evidence.checks, frozenset(brought))
+            found = run(trees.write(mine.change.new_tree, brought), tests) if tests else None
             agreed, differing = _compared(found, theirs.evidence.checks, frozenset(brought))
             if agreed:
                 tried = theirs.evidence.known.without
-                without = tried or run(trees.write(theirs.change.old_tree, brought))
+                without = tried or run(trees.write(theirs.change.old_tree, brought), tests)
                 agreed = [(check, test) for check, test in agreed if not _is_green(without, check, test)]
             silent += [] if agreed or differing else [theirs.model]
             crossed += [test for _, test in agreed]
@@ -109,6 +113,16 @@ def _tests(trees: Trees, change: Change) -> dict[str, Content | None]:
     entries = trees.entries(change.new_tree, tuple(path for path in change.paths if is_test_path(path)))
     contents = trees.read(entries)
     return {path: Content(entries[path].mode, data) for path, data in contents.items()}
+
+
+def _names(own: CheckRun, paths: frozenset[str]) -> frozenset[str]:
+    """The brought tests that are green with their own patch; of a check that names no tests, itself."""
+    tests = [result for result in own.results if paths and result.kind is CheckKind.TEST]
+    return frozenset(
+        f"{result.name}::{EXIT if result.tests is None else test}"
+        for result in tests
+        for test in _green(result, paths)
+    )
 
 
 def _compared(
