@@ -28,6 +28,8 @@ LAYERS = (
         "lexical",
         "judges",
         "lanespec",
+        "outcomes",
+        "routingspec",
         "covering",
         "mutants",
         "patch",

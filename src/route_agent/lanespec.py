@@ -34,12 +34,13 @@ EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class Cap(Strict):
     """The most that one attempt of a lane may take: a figure, or a quantile of the lane's own history.
 
-    `tokens` are read and written ones together over all turns, `seconds` wall time. A quantile counts from
-    the lane's tenth attempt on; before that it limits nothing.
+    `tokens` are read and written ones together over all turns, `calls` requests, `seconds` wall time.
+    A quantile counts from the lane's tenth attempt on; before that it limits nothing.
     """
 
     tokens: Annotated[int, Field(ge=1000)] | Quantile | None = None
     usd: Annotated[float, Field(gt=0, le=MAX_USD)] | Quantile | None = None
+    calls: Annotated[int, Field(ge=1)] | Quantile | None = None
     seconds: Annotated[float, Field(gt=0)] | Quantile | None = None
 
 

@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,86 +36,55 @@ from route_agent.lanespec import (
 )
 from route_agent.records.checks import CheckKind
 from route_agent.records.grades import Failure, Grade, TaskClass
+from route_agent.routingspec import (
+    ESCALATION_WORDS,
+    AcceptRule,
+    AfterRules,
+    ComplexityRules,
+    Condition,
+    EscalationWord,
+    Mode,
+    Phase,
+    Routing,
+    ShadowRules,
+    SignalRule,
+)
 from route_agent.schema import SchemaError, Strict, read, validate
 
 __all__ = [
     "COMMAND",
+    "ESCALATION_WORDS",
     "FIXER",
     "MAX_USD",
     "RACE",
     "RECORDED",
     "VERIFIER",
+    "AcceptRule",
+    "AfterRules",
     "Argv",
     "Cap",
+    "ComplexityRules",
+    "Condition",
     "EnvName",
+    "EscalationWord",
     "Fallback",
     "LaneSpec",
+    "Mode",
     "Name",
     "NamedPolicy",
     "OutputForm",
     "PathPattern",
+    "Phase",
     "Policy",
     "Preset",
+    "Routing",
+    "ShadowRules",
+    "SignalRule",
     "parse_policy",
     "presets",
 ]
 
 POLICY_PATH = ".route-agent/policy.yaml"
-
-
-Condition = Literal[
-    "schema_change",
-    "auth_code",
-    "ci_or_deploy",
-    "auto_executed",
-    "secrets_handling",
-    "dependency_manifest",
-    "production_incident",
-    "new_code",
-]
-
-EscalationWord = Literal[
-    "failed_tests", "patch_rejected", "weak_evidence", "low_confidence_summary", "verifier_rejected"
-]
-
-# which word of `escalate_on` allows the next lane after which failure; classes without a word never escalate
-ESCALATION_WORDS: Mapping[Failure, EscalationWord] = {
-    Failure.UNAPPLIABLE: "patch_rejected",
-    Failure.REGRESSION: "failed_tests",
-    Failure.STILL_FAILING: "failed_tests",
-    Failure.TAMPERED: "failed_tests",
-    Failure.STALLED: "failed_tests",
-    Failure.WEAK: "weak_evidence",
-    Failure.DOUBTFUL: "low_confidence_summary",
-    Failure.DISPUTED: "verifier_rejected",
-}
-
-
-class Routing(Strict):
-    """Scores up to `fast_max_score` start at the lowest model lane; all others at the highest."""
-
-    mode: Literal["rules"] = "rules"
-    ladder: Annotated[tuple[Name, ...], Field(min_length=1)] = ("fast", "strong")
-    fast_max_score: Annotated[int, Field(ge=0)] = 6
-    strong_min_score: Annotated[int, Field(ge=1)] = 7
-    always_strong_if: tuple[Condition, ...] = ()
-    escalate_on: tuple[EscalationWord, ...] = ()
-    confidence_threshold: Annotated[float, Field(ge=0, le=1)] = 0.65
-
-    @model_validator(mode="after")
-    def _thresholds_in_order(self) -> Routing:
-        if self.strong_min_score <= self.fast_max_score:
-            raise ValueError("strong_min_score must be above fast_max_score")
-        return self
-
-
-class SignalRule(Strict):
-    """How a signal is found and what it counts. A count signal gives `points` each, up to `max_points`."""
-
-    points: Annotated[int, Field(ge=0, le=100)] = 0
-    max_points: Annotated[int, Field(ge=0, le=1000)] | None = None
-    paths: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
 
 
 class CheckSpec(Strict):
@@ -252,6 +221,9 @@ class Policy(Strict):
     def _names_agree(self) -> Policy:
         for section, names in (
             ("routing.ladder", self.routing.ladder),
+            ("routing.start", tuple(self.routing.start.values())),
+            ("routing.phases", tuple(self.routing.phases.values())),
+            ("routing.learned", tuple(self.routing.learned)),
             ("accept", tuple(self.accept)),
             ("limits.lane_per_day_usd", tuple(self.limits.lane_per_day_usd)),
         ):
@@ -263,7 +235,11 @@ class Policy(Strict):
                 raise ValueError(
                     f"limits.lane_per_day_usd names {name}, a race: name its lanes, which are paid"
                 )
-        for section, lane in (("verify", self.verify.lane), ("reproduce", self.reproduce.lane)):
+        for section, lane in (
+            ("verify", self.verify.lane),
+            ("reproduce", self.reproduce.lane),
+            ("routing.shadow", self.routing.shadow.lane),
+        ):
             if (
                 lane not in self.models and lane != VERIFIER
             ):  # of that name none need be there: it is off then
@@ -348,10 +324,14 @@ def _plain(model: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """A policy and what a report calls it: a preset's name or the file's."""
+    """A policy and what a report calls it: a preset's name or the file's.
+
+    `lines` says where each signal gets its points, as `file:line`, by the signal's name.
+    """
 
     name: str
     policy: Policy
+    lines: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 def presets() -> dict[str, Path]:

@@ -8,12 +8,12 @@ raise a signal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from route_agent.brief import words_found
 from route_agent.globs import first_match
 from route_agent.policy import SignalRule
+from route_agent.records.facts import Facts
 from route_agent.records.risk import Provenance, Risk, Signal
 
 if TYPE_CHECKING:
@@ -22,33 +22,9 @@ if TYPE_CHECKING:
     from route_agent.policy import Policy
     from route_agent.records.change import Change
 
+__all__ = ["Facts", "assess", "touched_conditions"]
+
 SHOWN_EVIDENCE = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known about a task before any lane is asked.
-
-    Attributes:
-        brief: the task's text, cleaned.
-        change: what start differs in from base.
-        named: files at start that the brief names.
-        unknown_symbols: classes and functions that the brief names and that start does not have.
-        failures: red tests or checks at start; None where the checks have not been run.
-        failing: their names.
-    """
-
-    brief: str
-    change: Change
-    named: tuple[str, ...] = ()
-    unknown_symbols: tuple[str, ...] = ()
-    failures: int | None = None
-    failing: tuple[str, ...] = ()
-
-    @property
-    def touched(self) -> tuple[str, ...]:
-        """The files of the diff; where it is empty, the files that the brief names."""
-        return self.change.paths or self.named
 
 
 def files(facts: Facts, rule: SignalRule) -> Signal:

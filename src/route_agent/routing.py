@@ -14,7 +14,7 @@ from route_agent.records.risk import Decision
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from route_agent.policy import NamedPolicy, Policy
+    from route_agent.policy import NamedPolicy, Phase, Policy
     from route_agent.records.change import Change
     from route_agent.records.grades import Grade, TaskClass
     from route_agent.records.risk import Risk
@@ -36,12 +36,15 @@ class Wish:
     """What the operator asked for on the command line; it is trusted.
 
     `lane` starts there and still escalates; `only` does not escalate; `force` allows a lane below an
-    always-strong condition.
+    always-strong condition. `task_class` says what kind of task it is, `phase` which step of the development
+    loop.
     """
 
     lane: str = ""
     only: bool = False
     force: bool = False
+    task_class: TaskClass | None = None
+    phase: Phase | None = None
 
 
 def route(

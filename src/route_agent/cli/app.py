@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
+
+from route_agent.cli import outcome_commands
+from route_agent.cli.options import (
+    Base,
+    ClassOption,
+    Directory,
+    ForceLane,
+    Json,
+    LaneOption,
+    OnlyLane,
+    PhaseOption,
+    PolicyOption,
+    TaskFile,
+    TaskText,
+)
+from route_agent.cli.policy_commands import policy_app
 
 app = typer.Typer(
     name="route-agent",
@@ -23,47 +39,9 @@ patch_app = typer.Typer(
     help="The applier by itself: any reply, the right place or nowhere.", rich_markup_mode=None
 )
 app.add_typer(config_app, name="config")
+app.add_typer(policy_app, name="policy")
 app.add_typer(patch_app, name="patch")
 app.add_typer(hook_app, name="hook")
-
-
-def _nearest(context: typer.Context, directory: Path) -> Path:
-    """The command's own -C, else the one that stands before it: `route-agent -C DIR explain`."""
-    level: Any = context  # typer has no name for the class of its parents
-    while level is not None:
-        source = level.get_parameter_source("directory")
-        if source is not None and source.name != "DEFAULT":
-            return directory if level is context else Path(level.params["directory"])
-        level = level.parent
-    return directory
-
-
-Directory = Annotated[
-    Path, typer.Option("-C", metavar="DIR", help="Run as if started in DIR.", callback=_nearest)
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-TaskText = Annotated[
-    str | None, typer.Option("--task", metavar="TEXT", help="What to do; - reads it from standard input.")
-]
-TaskFile = Annotated[
-    Path | None, typer.Option("--task-file", metavar="FILE", help="Read the task from a file.")
-]
-Base = Annotated[
-    str,
-    typer.Option(
-        "--base", metavar="REF", help="Judge the range from REF; policy and checks come from there."
-    ),
-]
-PolicyOption = Annotated[
-    str, typer.Option("--policy", metavar="FILE|PRESET", help="Use this policy instead of the one at base.")
-]
-LaneOption = Annotated[
-    str, typer.Option("--lane", metavar="NAME", help="Start at this lane; still escalates.")
-]
-OnlyLane = Annotated[str, typer.Option("--only-lane", metavar="NAME", help="Use this lane and no other.")]
-ForceLane = Annotated[
-    bool, typer.Option("--force-lane", help="Allow a lane below an always-strong condition.")
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -76,6 +54,8 @@ def task(
     lane: LaneOption = "",
     only_lane: OnlyLane = "",
     force_lane: ForceLane = False,
+    task_class: ClassOption = "",
+    phase: PhaseOption = "",
     max_usd: Annotated[float | None, typer.Option(help="Spend at most this many dollars.", min=0.0)] = None,
     max_attempts: Annotated[Optional[int], typer.Option(help="Try at most this many lanes.", min=1)] = None,  # noqa: UP045
     timeout: Annotated[
@@ -135,6 +115,8 @@ def task(
             lane=lane,
             only_lane=only_lane,
             force_lane=force_lane,
+            task_class=task_class,
+            phase=phase,
             max_usd=max_usd,
             max_attempts=max_attempts,
             timeout=timeout,
@@ -159,13 +141,17 @@ def explain(
     lane: LaneOption = "",
     only_lane: OnlyLane = "",
     force_lane: ForceLane = False,
+    task_class: ClassOption = "",
+    phase: PhaseOption = "",
     as_json: Json = False,
     directory: Directory = Path(),
 ) -> None:
     """Print the signals and the decision; nothing is run and nothing is called."""
     from route_agent.cli.explain import explain as body
+    from route_agent.cli.inputs import Wanted
 
-    body(text, task_file, directory, base, policy, lane, only_lane, force_lane, as_json=as_json)
+    wanted = Wanted(lane, only_lane, force_lane, task_class, phase)
+    body(text, task_file, directory, base, policy, wanted, as_json=as_json)
 
 
 @app.command()
@@ -370,3 +356,6 @@ def hook_run(
     from route_agent.cli.hook import run as body
 
     body(remote, url)
+
+
+outcome_commands.add_to(app)

@@ -17,6 +17,7 @@ from route_agent.records.change import Change
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from route_agent.cli.inputs import Wanted
     from route_agent.decide import Opened
     from route_agent.records.checks import CheckRun
     from route_agent.records.risk import Decision
@@ -32,16 +33,14 @@ def explain(
     directory: Path,
     base: str,
     policy: str,
-    lane: str,
-    only_lane: str,
-    force_lane: bool,
+    typed: Wanted,
     *,
     as_json: bool,
 ) -> None:
     """Print the signal table and the decision. Checks are not run; results known from before are used."""
     with plain_errors(as_json=as_json):
         brief = read_task(text, task_file) if text is not None or task_file else ""
-        wanted = wish(lane, only_lane, force=force_lane)
+        wanted = wish(typed)
         with opened(directory, load_config(), base=base, policy=policy) as ground:
             baseline = latest(
                 ground.repository,

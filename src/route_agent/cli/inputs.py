@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast, get_args
 
 from route_agent.brief import MAX_BYTES, clean
 from route_agent.errors import UsageError
 from route_agent.policy import MAX_USD
+from route_agent.records.grades import TaskClass
 from route_agent.routing import Wish
+from route_agent.routingspec import Phase
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,15 +40,40 @@ def read_task(text: str | None, file: Path | None) -> str:
     return clean(text)
 
 
-def wish(lane: str, only_lane: str, *, force: bool) -> Wish:
-    """The operator's choice of lane.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The operator's choices about the route, as they were typed; empty where none."""
+
+    lane: str = ""
+    only_lane: str = ""
+    force_lane: bool = False
+    task_class: str = ""
+    phase: str = ""
+
+
+def wish(typed: Wanted) -> Wish:
+    """The operator's choice of lane, class and phase.
 
     Raises:
-        UsageError: both options at once.
+        UsageError: two lanes at once, or a class or a phase that there is not.
     """
-    if lane and only_lane:
+    if typed.lane and typed.only_lane:
         raise UsageError("--lane and --only-lane exclude each other")
-    return Wish(lane or only_lane, only=bool(only_lane), force=force)
+    return Wish(
+        typed.lane or typed.only_lane,
+        only=bool(typed.only_lane),
+        force=typed.force_lane,
+        task_class=cast("TaskClass | None", _one_of("--class", typed.task_class, get_args(TaskClass))),
+        phase=cast("Phase | None", _one_of("--phase", typed.phase, get_args(Phase))),
+    )
+
+
+def _one_of(option: str, typed: str, known: tuple[str, ...]) -> str | None:
+    if typed and typed not in known:
+        close = difflib.get_close_matches(typed, known, n=1)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise UsageError(f"{option} {typed}: there is none{meant}", hint=f"one of: {', '.join(known)}")
+    return typed or None
 
 
 def dollars(amount: float | None) -> float | None:

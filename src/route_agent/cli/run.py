@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines
-from route_agent.cli.inputs import dollars, read_task, wish
+from route_agent.cli.inputs import Wanted, dollars, read_task, wish
 from route_agent.cli.progress import shown
 from route_agent.config import load_config
-from route_agent.repo.delivery import Wanted
 
 if TYPE_CHECKING:
     from route_agent.records.runs import Run
@@ -30,6 +29,8 @@ class Arguments:
     lane: str
     only_lane: str
     force_lane: bool
+    task_class: str
+    phase: str
     max_usd: float | None
     max_attempts: int | None
     timeout: float | None
@@ -63,6 +64,7 @@ def _run(arguments: Arguments) -> Run:
     config = load_config()
     from route_agent.decide import opened
     from route_agent.ledger.store import Ledger
+    from route_agent.repo.delivery import Wanted as Delivered
     from route_agent.task import Options, run_task
 
     replies = None
@@ -71,8 +73,16 @@ def _run(arguments: Arguments) -> Run:
 
         replies = load_replies(arguments.replay)
     options = Options(
-        wish=wish(arguments.lane, arguments.only_lane, force=arguments.force_lane),
-        wanted=Wanted(
+        wish=wish(
+            Wanted(
+                arguments.lane,
+                arguments.only_lane,
+                arguments.force_lane,
+                arguments.task_class,
+                arguments.phase,
+            )
+        ),
+        wanted=Delivered(
             apply=arguments.apply,
             branch=arguments.branch,
             commit=arguments.commit,

@@ -6,7 +6,27 @@ from enum import StrEnum
 from typing import Literal
 
 TaskClass = Literal[
-    "docs", "format", "lint", "types", "tests", "rename", "bug", "feature", "refactor", "other"
+    "docs",
+    "comments",
+    "format",
+    "lint",
+    "types",
+    "tests",
+    "rename",
+    "dependency",
+    "bug",
+    "flaky",
+    "feature",
+    "refactor",
+    "performance",
+    "migration",
+    "auth",
+    "deploy",
+    "incident",
+    "architecture",
+    "research",
+    "review",
+    "other",
 ]
 
 
@@ -25,6 +45,7 @@ class Failure(StrEnum):
     DISPUTED = "disputed"
     STALLED = "stalled"
     RAISED = "raised"
+    CAPPED = "capped"
     LIMIT = "limit"
 
 

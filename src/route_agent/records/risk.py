@@ -19,7 +19,8 @@ class Provenance(StrEnum):
 class Signal:
     """One fact about a task, with the points that the policy gives it.
 
-    `evidence` holds a few short strings that let a reader check the fact.
+    `evidence` holds a few short strings that let a reader check the fact, with `path:line` where it is a
+    line. `rule` is where the policy gives it its points, as `file:line`.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Signal:
     points: int
     provenance: Provenance
     evidence: tuple[str, ...] = ()
+    rule: str = ""
 
     @property
     def raised(self) -> bool:
@@ -47,8 +49,33 @@ class Risk:
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What one router says to a task: a lane, why, and what it went by.
+
+    Attributes:
+        router: its name, as `routing.mode` has it.
+        lane: where it would begin.
+        reasons: why, in words.
+        complexity: how complex the task looks to it (0 to 1), where it looks at that.
+        level: LOW, MEDIUM or HIGH, where a model was asked.
+    """
+
+    router: str
+    lane: str
+    reasons: tuple[str, ...] = ()
+    complexity: float | None = None
+    level: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """Where the task goes first, what stands above, and every reason."""
+    """The first decision: where the task goes first, what stands above, and every reason.
+
+    Attributes:
+        mode: which router decided.
+        phase: the step of the development loop that the operator named; empty where none.
+        advice: what every router that was asked said, the one that decided first.
+    """
 
     lane: str
     ladder: tuple[str, ...]
@@ -57,3 +84,27 @@ class Decision:
     policy_name: str
     policy_hash: str
     skipped: tuple[str, ...] = ()
+    mode: str = "rules"
+    phase: str = ""
+    advice: tuple[Advice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecondDecision:
+    """The decision after an attempt: is its patch good enough for this lane, or does the next one try?
+
+    Attributes:
+        accepts: whether the patch stays with this lane.
+        reasons: each thing that was looked at, and what it said.
+        score: the risk by the files that the patch really touched; None where there is no patch.
+        effort: the share (0 to 1) of the lane's earlier attempts that took less; None where too few are
+        effort_of: how many those are, and what was compared (cost, calls or tokens).
+        likely: how likely the patch is right by the fitted rule (0 to 1); None where there is none.
+    """
+
+    accepts: bool
+    reasons: tuple[str, ...]
+    score: int | None = None
+    effort: float | None = None
+    effort_of: str = ""
+    likely: float | None = None

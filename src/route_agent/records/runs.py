@@ -12,7 +12,7 @@ from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.records.lanes import Call
 from route_agent.records.reproductions import Reproduction
 from route_agent.records.reviews import Review
-from route_agent.records.risk import Decision, Risk
+from route_agent.records.risk import Decision, Risk, SecondDecision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,7 +80,8 @@ class Attempt:
     made again is a call and no repair. `calls` are the lane's own; what its reviews cost stands with them.
     `iterations` counts the turns of the conversation and `reads` what the lane asked to see. `plan` is what
     another lane had planned. `same_model_as` names the lane below for which the same model had answered, so
-    that this was no escalation; `difference` is how two patches of a race behave differently.
+    that this was no escalation; `difference` is how two patches of a race behave differently; `second` is the
+    decision after it.
     `unreviewed` says why no second model read the patch. `confidence` is computed (0 to 1) and None where no
     grade was reached; `confidence_reasons` say from what.
     """
@@ -106,6 +107,7 @@ class Attempt:
     plan: str = ""
     same_model_as: str = ""
     difference: str = ""
+    second: SecondDecision | None = None
 
     @property
     def reused(self) -> bool:
