@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from route_agent.discovery import Discovered, discover
 from route_agent.policy import CheckSpec, Policy, parse_policy, presets
 from route_agent.records.checks import CheckKind
-from route_agent.writing import policy_text, routing_text
+from route_agent.writing import policy_text
 
 PACKAGED = '[build-system]\nrequires = ["hatchling"]\n'
 
@@ -524,45 +524,3 @@ def test_a_word_that_yaml_would_take_for_something_else_stays_a_word(word: str) 
     check = CheckSpec(name="c", run=(word, word), when=(word,))
 
     assert parse_policy(policy_text(Discovered((check,), (), (f"c: {word}",))), "p").checks == (check,)
-
-
-# --- ROUTING.md --------------------------------------------------------------------------------------------
-
-
-def test_the_routing_page_tells_everything_that_routes() -> None:
-    page = routing_text(default_policy(), "default")
-
-    assert "min(files, 8) + 5·schema_change" in page
-    assert "min(2·test_failures, 6) + 3·new_code`" in page
-    assert "A score up to 6 starts at `fast`" in page
-    assert "A score from 7 starts at `strong`" in page
-    assert "Always `strong`, whatever the score: `schema_change`, `auth_code`" in page
-    assert "| `failed_tests` | `regression`, `still_failing`, `tampered`, `stalled` |" in page
-    assert "| `fast` | covered | docs: static, lint: static" in page
-    assert "$1.00 for a run, $10.00 for a day" in page
-    assert (
-        "For `bug`, `feature` the lane `verifier` writes a test for the brief before any patch is seen"
-        in page
-    )
-    assert "The lane `verifier` reads a patch that met its bar below `discriminating`" in page
-    assert "Below 0.65 a higher lane is asked" in page
-    assert page.endswith("| Date | Change | Why | Measured |\n| --- | --- | --- | --- |\n")
-
-
-def test_the_routing_page_follows_the_policy_and_not_the_default() -> None:
-    text = policy_text(found_in({"ruff.toml": ""})).replace("fast_max_score: 6", "fast_max_score: 2")
-
-    page = routing_text(parse_policy(text, "p"), "p")
-
-    assert "A score up to 2 starts at `fast`" in page
-    assert "Ladder: `fixer` → `fast` → `strong`" in page
-    assert "no model: `ruff check --fix .` for lint, format" in page
-    assert "| `ruff` | lint | `ruff check .` | 300 s |" in page
-
-
-def test_a_bar_in_a_path_does_not_break_the_table() -> None:
-    policy = parse_policy("version: 1\nsignals:\n  auth_code: {points: 5, paths: ['a|b']}\n", "p")
-
-    rows = [line for line in routing_text(policy, "p").splitlines() if line.startswith("| `auth_code`")]
-
-    assert rows[0].replace("\\|", "").count("|") == 5

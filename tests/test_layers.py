@@ -19,6 +19,7 @@ LAYERS = (
         "brief",
         "confidence",
         "context",
+        "describing",
         "discovery",
         "evidence",
         "fixing",

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from route_agent import trust
 from route_agent.cli.doctor import printable
+from route_agent.describing import routing_text
 from route_agent.discovery import Discovered, discover
 from route_agent.errors import RepositoryState, UsageError
 from route_agent.policy import POLICY_PATH, parse_policy
 from route_agent.repo.git import GitFailed, git, lines
 from route_agent.sandbox.programs import missing_program
-from route_agent.writing import policy_text, routing_text
+from route_agent.writing import policy_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
