@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from route_agent.brief import clean, named_paths, named_symbols, task_class, words_found
+from route_agent.brief import clean, named_paths, named_symbols, words_found
 from route_agent.errors import UsageError
 
 
@@ -48,44 +48,7 @@ def test_symbols_are_names_of_code_and_not_words() -> None:
     assert named_symbols(text) == ("RetryPolicy", "reset_backoff", "close", "worker")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("fix the lint errors in report.py", "lint"),
-        ("fix ruff: unused import", "lint"),
-        ("reformat the package", "format"),
-        ("fix a typo in the README", "docs"),
-        ("add tests for the parser", "tests"),
-        ("fix the mypy error in store.py", "types"),
-        ("fix retry leak in sync worker", "bug"),
-        ("fix the crash when linting", "bug"),
-        ("implement an export command, with docs", "feature"),
-        ("add an export command", "feature"),
-        ("refactor the store and fix its lint errors", "refactor"),
-        ("rename fetch to load", "rename"),
-        ("make it faster", "other"),
-        ("Fix the wrong sum in calc.py (ruff is our linter)", "bug"),
-        ("Fix the sum.\nRun ruff.", "bug"),
-        ("Make the sum right; format as always", "other"),
-    ],
-)
-def test_a_text_that_fits_several_classes_is_the_most_demanding(text: str, expected: str) -> None:
-    assert task_class(text) == expected
-
-
 def test_a_named_file_is_not_pushed_out_by_a_large_folder() -> None:
     paths = [f"src/m{number}.py" for number in range(80)] + ["src/zz/auth/session.py"]
 
     assert "src/zz/auth/session.py" in named_paths("clean up src/ and src/zz/auth/session.py", paths)
-
-
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("Backoff.delay raises OverflowError after a long streak. It must wait for the ceiling.", "bug"),
-        ("retry() no longer resets the counter", "bug"),
-        ("the README should say how to install it", "docs"),
-    ],
-)
-def test_a_complaint_is_a_bug_and_a_wish_for_words_is_none(text: str, kind: str) -> None:
-    assert task_class(text) == kind

@@ -167,11 +167,13 @@ def test_a_patch_within_the_rules_is_accepted(pit: Sandpit, tmp_path: Path) -> N
      ".idea/workspace.xml", ".devcontainer/devcontainer.json", "AGENTS.md", "docs/CLAUDE.md", ".cursorrules",
      ".cursor/rules/x.mdc", ".claude/settings.json", ".mcp.json", "vite.config.ts", "pip.conf", "Directory.Build.props"],
 )  # fmt: skip
-def test_a_file_that_tools_run_unasked_weighs_as_much_as_ci(path: str) -> None:
-    found = {signal.name: signal for signal in assess(Facts("", change(path)), BUILT_IN).signals}
+def test_a_file_that_tools_run_unasked_goes_to_the_highest_lane_as_ci_does(path: str) -> None:
+    risk = assess(Facts("", change(path)), BUILT_IN)
+    found = {signal.name: signal for signal in risk.signals}
 
-    assert found["auto_executed"].points == BUILT_IN.signals["ci_or_deploy"].points == 5
+    assert found["auto_executed"].points == BUILT_IN.signals["ci_or_deploy"].points == 0
     assert found["auto_executed"].evidence[0].startswith(f"{path} matches ")
+    assert route(risk, NamedPolicy("default", BUILT_IN), "other").lane == "strong"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +196,7 @@ def test_ci_is_counted_once_and_goes_to_the_highest_lane(path: str) -> None:
     assert route(risk, NamedPolicy("default", BUILT_IN), "other").lane == "strong"
 
 
-def test_a_policy_may_send_it_to_the_highest_lane_always_and_ci_strict_does() -> None:
+def test_ci_strict_sends_it_to_the_highest_lane_as_well() -> None:
     strict = parse_policy(presets()["ci-strict"].read_bytes(), "ci-strict")
 
     assert "auto_executed" in strict.routing.always_strong_if
@@ -212,16 +214,14 @@ def test_a_patch_that_brings_in_what_is_run_unasked_belongs_to_the_highest_lane(
     assert done.exit_code == 0
     first, second = done.json["attempts"]
     assert (first["failure"], second["failure"]) == ("raised", None)
-    assert first["reason"] == "this patch belongs to strong: it scores 7 by the files that it touches"
+    assert first["reason"] == "this patch belongs to strong: tests/conftest.py matches conftest.py"
 
 
-def test_a_task_that_is_about_such_a_file_alone_stays_at_the_lowest_lane(
-    pit: Sandpit, tmp_path: Path
-) -> None:
+def test_a_patch_of_such_a_file_alone_belongs_to_the_highest_lane_too(pit: Sandpit, tmp_path: Path) -> None:
     reply = new_file("Makefile").replace("x = 1", "all:")
     done = pit.run(*TASK, "--replay", str(replies(tmp_path, ("fast", reply), ("strong", FIX))), "--json")
 
-    assert [it["failure"] for it in done.json["attempts"]] == ["still_failing", None]
+    assert [it["failure"] for it in done.json["attempts"]] == ["raised", None]
 
 
 def test_the_rules_say_themselves_in_words_for_a_lane() -> None:

@@ -82,7 +82,7 @@ def means(ground: Opened, folder: Path, replies: tuple[Turns, ...], *, attempts:
     prices = Prices({}, frozenset({"recorded"}))
     return Means(
         brief=brief,
-        task_class="bug",
+        wanted=True,
         start=ground.start,
         baseline=AT_START,
         policy=policy,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from route_agent.brief import clean, named_paths, named_symbols, task_class
+from route_agent.brief import clean, named_paths, named_symbols
 from route_agent.errors import UsageError
 from route_agent.policy import NamedPolicy, parse_policy, presets
 from route_agent.records.change import Change, FileChange
@@ -57,10 +57,10 @@ def lane(risk: Risk) -> str:
         (facts("tidy up", "db/migrations/0007.py"), 6, "strong"),
         (facts("tidy up", "src/auth/login.py"), 6, "strong"),
         (facts("tidy up", "a/migrations/1.sql", "b/auth/x.py"), 12, "strong"),
-        (facts("tidy up", ".github/workflows/ci.yml"), 6, "strong"),
+        (facts("tidy up", ".github/workflows/ci.yml"), 1, "strong"),
         (facts("tidy up", ".env.local"), 1, "strong"),
-        (facts("tidy up", "pyproject.toml"), 6, "fast"),
-        (facts("tidy up", "a.py", "tests/conftest.py"), 7, "strong"),
+        (facts("tidy up", "pyproject.toml"), 1, "strong"),
+        (facts("tidy up", "a.py", "tests/conftest.py"), 2, "strong"),
         (facts("the site has an outage", "a.py"), 1, "strong"),
         (facts("implement a cache"), 3, "fast"),
         (facts("use the BackoffPolicy here"), 3, "fast"),
@@ -105,19 +105,6 @@ def test_failures_that_were_not_counted_are_said_to_be_unknown() -> None:
 TEXTS = st.text(min_size=1, max_size=80) | st.sampled_from(
     ["this is trivial, use the cheap lane", "risk: low", "score: 0", "fix src/auth/session.py", "add login()"]
 )
-
-
-@given(text=TEXTS, more=TEXTS)
-@example(text="Fix the wrong sum", more="ruff is our linter, run lint")
-@example(text="make it right", more="fix lint")
-def test_a_sentence_that_is_added_makes_no_smaller_task_of_the_one_before(text: str, more: str) -> None:
-    try:
-        before, after = clean(text), clean(f"{clean(text)}\n{more}")
-    except UsageError:
-        return
-    order = ("feature", "bug", "refactor", "rename", "other", "tests", "types", "lint", "format", "docs")
-
-    assert order.index(task_class(after)) <= order.index(task_class(before))
 
 
 @given(text=TEXTS, more=TEXTS, glue=st.sampled_from([" ", "\n", "\n\n"]))

@@ -52,6 +52,7 @@ def test_no_command_that_calls_nobody_imports_what_talks_to_providers(tmp_path: 
         ("show", "latest"),
         ("show", "latest", "--json"),
         ("ledger",),
+        ("replay",),
     ):
         found = loaded(pit, *arguments)
         assert "route_agent" in found

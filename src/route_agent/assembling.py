@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from route_agent import routing
 from route_agent.attempting import Attempting
+from route_agent.brief import MAX_NAMED_FILES
 from route_agent.climb import Climb
 from route_agent.errors import ProviderError
 from route_agent.lanes.build import build_reviewers, build_writers
@@ -137,6 +138,7 @@ class Assembly:
             reviewer=reviewer,
             reproducer=reproducer,
             purse=self.purse,
+            efforts=lambda attempt: self.ledger.efforts(attempt.lane, attempt.model),
             on=self.on,
             last=rungs[-1] if rungs else "",
             forced=self.forced,
@@ -175,7 +177,7 @@ class Assembly:
 
         def examples(count: int) -> Sequence[tuple[str, str]]:
             reports = self.ledger.accepted_reports(str(self.ground.repository.root))
-            about = (*known.named, *known.change.paths)
+            about = (*known.named[:MAX_NAMED_FILES], *known.change.paths)
             return similar(reports, known.brief, about, count, self.library.is_withheld)
 
         return Library(
@@ -226,7 +228,6 @@ class Assembly:
             off = off or UNPRICED
         return Reviewer(
             brief=self.known.brief,
-            task_class=self.decision.task_class,
             policy=self.policy,
             baseline=self.baseline,
             lanes=priced,
@@ -245,7 +246,7 @@ class Assembly:
             off = off or UNPRICED
         means = Means(
             brief=self.known.brief,
-            task_class=self.decision.task_class,
+            wanted=routing.wants_reproduction(self.policy, self.decision),
             start=self.ground.start,
             baseline=self.baseline,
             policy=self.policy,

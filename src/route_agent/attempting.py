@@ -1,4 +1,4 @@
-"""One lane's attempt: ask for a patch, fit it, prove it, look again. What fails becomes its failure class."""
+"""One lane's attempt: ask for a patch, fit it, prove it, decide. What fails becomes its failure class."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from route_agent import evidence, racing, risk, routing
-from route_agent.errors import BadPatch, HostilePatch, LimitReached, ProviderError
+from route_agent import afterwards, evidence, racing
+from route_agent.afterwards import Efforts, Standing
+from route_agent.errors import BadPatch, CapReached, HostilePatch, LimitReached, ProviderError
 from route_agent.lanes.answers import MODELS_OWN
 from route_agent.patch import guard
 from route_agent.policy import RECORDED
@@ -20,11 +21,13 @@ from route_agent.records.runs import Attempt
 from route_agent.redaction import is_secret_name
 from route_agent.repo.apply import TreeFiles, apply_reply, judge_patch
 from route_agent.repo.secrets import refuse_unseen
+from route_agent.suspicions import versions
 from route_agent.verifying import same_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from route_agent.classes import Contents
     from route_agent.lanes.base import Lane
     from route_agent.lanes.desk import Desk
     from route_agent.ledger.budget import Purse
@@ -57,6 +60,7 @@ class Attempting:
         reviewer: looks again at what met its bar.
         reproducer: has a test for the brief, where one can be had.
         purse: the run's money.
+        efforts: what the earlier attempts of an attempt's lane took.
         on: told what goes on.
         last: the lane after which there is no other in this run.
         forced: whether the operator allowed a lane below an always-strong condition.
@@ -75,6 +79,7 @@ class Attempting:
     reviewer: Reviewer
     reproducer: Reproducer
     purse: Purse
+    efforts: Callable[[Attempt], Efforts]
     on: Listener
     last: str
     forced: bool = False
@@ -103,7 +108,8 @@ class Attempting:
                 attempt = self._judge(attempt, tried)
         except LimitReached as stop:
             reason = f"{stop}. {stop.hint}" if stop.hint else str(stop)
-            attempt = replace(attempt, failure=Failure.LIMIT, reason=reason)
+            failure = Failure.CAPPED if isinstance(stop, CapReached) else Failure.LIMIT
+            attempt = replace(attempt, failure=failure, reason=reason)
         except ProviderError as error:
             failure = Failure.UNAPPLIABLE if error.kind in MODELS_OWN else Failure.PROVIDER
             attempt = replace(attempt, failure=failure, reason=f"{error.kind}: {error}")
@@ -114,7 +120,7 @@ class Attempting:
         # a conversation that ended without a patch is told all the same
         turns, reads = attempt.iterations or desk.talk.iterations, attempt.reads or tuple(desk.talk.reads)
         attempt = replace(attempt, iterations=turns, reads=reads)
-        return replace(attempt, calls=self._paid(paid), seconds=time.monotonic() - began)
+        return self._decided(replace(attempt, calls=self._paid(paid), seconds=time.monotonic() - began))
 
     def _paid(self, since: int) -> tuple[Call, ...]:
         """The calls that went into patches, whichever lanes they asked; others are made at the same time."""
@@ -125,7 +131,7 @@ class Attempting:
         began = time.monotonic()
         if spared.change is None:
             return spared
-        attempt = self._judge(replace(spared, evidence=None, failure=None), ())
+        attempt = self._decided(self._judge(replace(spared, evidence=None, failure=None, second=None), ()))
         reason = f"judged again without the reproduction: {attempt.reason}"
         return replace(attempt, calls=(), repairs=0, reason=reason, seconds=time.monotonic() - began)
 
@@ -206,10 +212,12 @@ class Attempting:
         change = attempt.change
         if change is None:
             return attempt
+        standing = self._standing(attempt)
         odd = guard.remarks(change, attempt.patch)
-        below = attempt.lane != self.top and not self.forced
-        if below and (why := self._belongs_higher(change) or "; ".join(odd)):
-            return replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {self.top}: {why}")
+        higher, why = afterwards.belongs_higher(attempt, standing, odd)
+        if higher and not self.forced:
+            raised = replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {higher}: {why}")
+            return afterwards.decided(raised, standing, belongs_to=higher)
         self.on(Event(Step.CHECK, change.summary))
         found = self._prove(change)
         found = replace(found, reasons=(*found.reasons, *odd))
@@ -217,8 +225,35 @@ class Attempting:
         if found.failure:
             stalled = any(it.evidence and it.evidence.failing == found.failing for it in tried)
             failure = Failure.STALLED if stalled else found.failure
-            return replace(attempt, failure=failure, reason="; ".join(found.reasons))
-        return self._accept(attempt, found, change)
+            attempt = replace(attempt, failure=failure, reason="; ".join(found.reasons))
+            return afterwards.decided(attempt, standing)
+        if afterwards.is_worth_an_opinion(attempt, standing):
+            attempt = self.reviewer.look(attempt, self._prove)
+        attempt = self.reviewer.weighed(attempt, is_confirmed=standing.confirms(change))
+        return afterwards.decided(attempt, standing)
+
+    def _decided(self, attempt: Attempt) -> Attempt:
+        """The attempt with the decision after it."""
+        return attempt if attempt.second else afterwards.decided(attempt, self._standing(attempt))
+
+    def _standing(self, attempt: Attempt) -> Standing:
+        change = attempt.change
+        return Standing(
+            policy=self.policy,
+            claimed=self.decision.task_class,
+            is_claim_trusted=self.decision.class_named,
+            fits=self.decision.fits,
+            contents=self._contents(attempt),
+            efforts=self.efforts(attempt) if attempt.requests else Efforts(),
+            higher=attempt.lane != self.last,
+            touched=afterwards.touched(change, attempt.patch, self.policy) if change else None,
+        )
+
+    def _contents(self, attempt: Attempt) -> Contents | None:
+        """Both versions of what the attempt touches, for the one class that they can confirm."""
+        if attempt.change is None or self.decision.task_class != "comments":
+            return None
+        return versions(self.prover.slot.trees, attempt.change)
 
     def _prove(self, change: Change) -> Evidence:
         about = (*self.touched, *change.paths)
@@ -231,33 +266,6 @@ class Attempting:
             brief=self.brief,
             reproduction=self.reproducer.test(),
         )
-
-    @property
-    def top(self) -> str:
-        """The highest lane of the policy's own ladder, whatever this run's ladder was cut to."""
-        models = self.policy.models
-        return next(lane for lane in reversed(self.policy.routing.ladder) if not models[lane][0].is_fixer)
-
-    def _belongs_higher(self, change: Change) -> str:
-        """Why a patch of these files may not come from below the top lane; empty where it may."""
-        if kept := risk.touched_conditions(change, self.policy):
-            return kept[0][1]
-        scored = risk.assess(risk.Facts("", change), self.policy).score
-        if scored > self.policy.routing.fast_max_score:
-            return f"it scores {scored} by the files that it touches"
-        return ""
-
-    def _accept(self, attempt: Attempt, found: Evidence, change: Change) -> Attempt:
-        claimed = self.decision.task_class
-        bar = self.policy.bar(attempt.lane, "other")
-        if routing.is_confirmed(claimed, change) or self.policy.bar(attempt.lane, claimed).rank > bar.rank:
-            bar = self.policy.bar(attempt.lane, claimed)
-        if found.grade.reaches(bar):
-            attempt = replace(attempt, reason="; ".join(found.reasons))
-            return self.reviewer.look(attempt, self._prove, higher=attempt.lane != self.last)
-        attempt = self.reviewer.weighed(attempt)
-        reason = f"graded {found.grade.value}, {attempt.lane} needs {bar.value}: {'; '.join(found.reasons)}"
-        return replace(attempt, failure=Failure.WEAK, reason=reason)
 
 
 _FOR_A_PATCH = (Purpose.PATCH, Purpose.PLAN, Purpose.COMPACT)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from route_agent.errors import UsageError
@@ -14,13 +15,12 @@ from route_agent.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from route_agent.records.grades import TaskClass
-
 MAX_BYTES = 64 * 1024
-MAX_NAMED_FILES = 50
+MAX_NAMED_FILES = 50  # of one name or folder: what else the text names pushes none of them out
 MAX_SYMBOLS = 20
+MAX_LOOKED_UP = 200  # symbols that are looked for in a tree; of those after them none is known
 
-_PATH = re.compile(
+PATH = re.compile(
     r"(?<![\w/.@+-])(?:[\w.@+-]+/)*[\w@+-][\w.@+-]*\.[A-Za-z]\w{0,9}(?![\w/])"  # with a suffix
     r"|(?<![\w/.@+-])(?:[\w.@+-]+/)+[\w.@+-]*"  # with a folder
 )
@@ -64,12 +64,16 @@ def clean(raw: str | bytes) -> str:
 def words_found(text: str, words: Iterable[str]) -> tuple[str, ...]:
     """Which of the words or phrases stand in the text, as whole words, in any case."""
     folded = " ".join(text.casefold().split())
-    return tuple(word for word in words if re.search(rf"(?<!\w){re.escape(word.casefold())}(?!\w)", folded))
+    return tuple(
+        word
+        for word in words
+        if (plain := word.casefold()) in folded and re.search(rf"(?<!\w){re.escape(plain)}(?!\w)", folded)
+    )
 
 
 def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     """The tree's files that the text names: whole, by their last parts (`sync/worker.py`), or by a folder."""
-    tokens = dict.fromkeys(match.group().removeprefix("./") for match in _PATH.finditer(text))
+    tokens = dict.fromkeys(match.group().removeprefix("./") for match in PATH.finditer(text))
     if not tokens:
         return ()
     # a path has few forms and a text many tokens: looked up, and not compared one by one
@@ -78,6 +82,7 @@ def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     names = {token.rpartition("/")[2] for token in files}
     tops = {token.partition("/")[0] for token in folders}
     found: list[tuple[tuple[int, int], str]] = []
+    seen = Counter[tuple[int, int]]()
     for path in paths:
         if path.rpartition("/")[2] not in names and path.partition("/")[0] not in tops:
             continue  # nearly all of them
@@ -86,70 +91,15 @@ def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
         # files before the contents of folders: a large folder must not push a named file out
         ranks = [(0, files[end]) for end in ends if end in files]
         ranks += [(1, folders[path[:at]]) for at in slashes if path[:at] in folders]
-        if ranks:
+        if any(seen[rank] < MAX_NAMED_FILES for rank in ranks):
             found.append((min(ranks), path))
-    return tuple(path for _, path in sorted(found, key=lambda it: it[0]))[:MAX_NAMED_FILES]
+        seen.update(ranks)
+    return tuple(path for _, path in sorted(found, key=lambda it: it[0]))
 
 
-def named_symbols(text: str) -> tuple[str, ...]:
+def named_symbols(text: str, most: int = MAX_SYMBOLS) -> tuple[str, ...]:
     """Names of classes and functions that the text mentions, in their order; a file's name is none."""
     found = (
-        next(group for group in match.groups() if group) for match in _SYMBOL.finditer(_PATH.sub(" ", text))
+        next(group for group in match.groups() if group) for match in _SYMBOL.finditer(PATH.sub(" ", text))
     )
-    return tuple(dict.fromkeys(found))[:MAX_SYMBOLS]
-
-
-_BUG = """
-fix, fixes, bug, bugs, leak, leaks, crash, crashes, error, errors, exception, traceback, raises, throws,
-wrong, wrongly, incorrect, incorrectly, broken, fails, failing, regression, race, forgets, hangs, overflows,
-loses, ignores, unexpected, unexpectedly, instead of, no longer, does not, doesn't, must, should
-"""
-
-# a class is recognised by words of the brief; a brief that fits several is the most demanding of them
-_CLASSES: tuple[tuple[TaskClass, str], ...] = (
-    ("feature", "add, implement, introduce, support, new, feature, create"),
-    ("bug", _BUG),
-    ("refactor", "refactor, restructure, extract, simplify, split, move"),
-    ("rename", "rename"),
-    ("tests", "test, tests, coverage, unit test, unit tests"),
-    (
-        "types",
-        "type hint, type hints, annotations, typing, mypy, pyright, type error, type errors, typecheck",
-    ),
-    ("lint", "lint, linter, ruff, flake8, eslint, unused import, unused imports, lint error, lint errors"),
-    ("format", "format, formatting, reformat, whitespace, black, prettier, gofmt"),
-    ("docs", "docs, documentation, readme, docstring, docstrings, changelog, typo, comment, comments"),
-)
-
-# words that the narrow classes use themselves: "fix the lint errors" is no bug
-_SHARED = frozenset(
-    {"fix", "fixes", "error", "errors", "add", "new", "must", "should", "wrong", "incorrect", "ignores"}
-    | {"instead of", "no longer", "does not", "doesn't", "fails", "failing", "raises"}
-)
-_NARROW: tuple[TaskClass, ...] = ("tests", "types", "lint", "format", "docs")
-_DEMAND: tuple[TaskClass, ...] = ("feature", "bug", "refactor", "rename", "other", *_NARROW)
-_SENTENCE = re.compile(r"[.;:!?()\n]+")
-
-
-def task_class(text: str) -> TaskClass:
-    """What kind of task the brief describes. It lowers nothing alone: the patch's files must confirm it.
-
-    Each sentence is read by itself and the most demanding one counts, so that a sentence that is added
-    (\"we lint with ruff\") makes no smaller task of the one before it.
-    """
-    plain = _PATH.sub(" ", text)  # "see tests/test_worker.py" is no wish for tests
-    classes = [_class_of(part) for part in _SENTENCE.split(plain) if part.strip()]
-    return min(classes, key=_DEMAND.index, default="other")
-
-
-def _words(listed: str) -> list[str]:
-    return [" ".join(word.split()) for word in listed.split(",")]
-
-
-def _class_of(sentence: str) -> TaskClass:
-    found = {name: set(words_found(sentence, _words(words))) for name, words in _CLASSES}
-    narrow = [name for name in _NARROW if found[name]]
-    for name, words in found.items():
-        if name not in _NARROW and words and (words - _SHARED or not narrow):
-            return name
-    return narrow[0] if narrow else "other"
+    return tuple(dict.fromkeys(found))[:most]

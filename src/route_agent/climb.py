@@ -9,7 +9,7 @@ from route_agent.records.events import Event, Step
 from route_agent.records.grades import Failure, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from route_agent.attempting import Attempting
     from route_agent.lanes.base import Lane
@@ -47,8 +47,8 @@ class Climb:
     def run(self) -> tuple[list[Attempt], Verdict, str]:
         """Climb until a patch is accepted or no lane may follow; with the verdict, the reason in words."""
         attempts: list[Attempt] = []
-        for name in self.rungs:
-            if attempts and attempts[-1].lane == name and attempts[-1].failure not in _WORTH_ANOTHER_TRY:
+        for number, name in enumerate(self.rungs):
+            if attempts and self._passes_by(name, self.rungs[number:], attempts[-1]):
                 continue
             attempt = self.attempting.attempt(self.lanes[name], attempts)
             if ending := self._ended(attempt, attempts):
@@ -59,6 +59,13 @@ class Climb:
         if spared and (ending := self._ended(self.attempting.judged_again(spared), attempts)):
             return attempts, *ending
         return attempts, *self._unsolved(attempts)
+
+    def _passes_by(self, name: str, rest: Sequence[str], last: Attempt) -> bool:
+        """Whether a lane is left out after what became of the attempt before it."""
+        if last.lane == name:
+            return last.failure not in _WORTH_ANOTHER_TRY
+        higher = last.second.belongs_to if last.second else ""
+        return name != higher and higher in rest
 
     def _ended(self, attempt: Attempt, attempts: list[Attempt]) -> tuple[Verdict, str] | None:
         """Keep an attempt; how the run ends, if it does with this one."""
@@ -72,7 +79,7 @@ class Climb:
 
     def _may_follow(self, attempt: Attempt) -> bool:
         """Whether a higher lane may be asked after this failure."""
-        always = (Failure.PROVIDER, Failure.RAISED)
+        always = (Failure.PROVIDER, Failure.RAISED, Failure.CAPPED)
         fixer = self.policy.models[attempt.lane][0].is_fixer
         return (
             attempt.failure in always
@@ -87,6 +94,8 @@ class Climb:
             return Verdict.PROVIDER, attempts[-1].reason
         if len(attempts) == self.policy.limits.max_attempts and attempts[-1].lane != self.decision.ladder[-1]:
             return Verdict.LIMIT, f"{len(attempts)} attempts are the limit. Raise it: --max-attempts"
+        if attempts[-1].failure is Failure.CAPPED:
+            return Verdict.LIMIT, attempts[-1].reason
         return Verdict.NOT_PROVED, attempts[-1].reason
 
 

@@ -1,6 +1,7 @@
 """The user's own file: providers and addresses, key names, rates, trust. Never read from a repository.
 
-An organisation's file lies beneath it: providers and rates of the same name are overridden, trust adds up.
+An organisation's file lies beneath it: providers and rates of the same name are overridden, trust adds up,
+and what either asks of every policy holds.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
@@ -21,6 +22,7 @@ from route_agent.policy import FIXER, MAX_USD, RECORDED, EnvName, LaneSpec, Outp
 from route_agent.pricing import Prices, Rates
 from route_agent.records.checks import IsolationLevel
 from route_agent.schema import SchemaError, Strict, read, validate
+from route_agent.strictness import Floor
 
 Wire = Literal["anthropic", "openai"]
 ScratchKind = Literal["auto", "overlay", "mirror"]
@@ -104,7 +106,8 @@ class Config(Strict):
     """The whole file; every section may be left out.
 
     `commands` are the known agents that any policy may run, with the network, and the variables that
-    each may get; `no_send` are files that no model is ever shown.
+    each may get; `no_send` are files that no model is ever shown. `floor` is what every policy is held to:
+    one in each file, here the organisation's before the user's.
     """
 
     providers: dict[str, Provider] = {}
@@ -115,6 +118,7 @@ class Config(Strict):
     budgets: Budgets = Budgets()
     commands: dict[Preset, tuple[EnvName, ...]] = {}
     no_send: tuple[PathPattern, ...] = ()
+    floor: tuple[Floor, ...] = ()
     trust: tuple[Trust, ...] = ()
 
 
@@ -153,7 +157,8 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
         ConfigError: a file that cannot be read or says what it may not say.
     """
     merged: dict[str, object] = {}
-    for file in files if files is not None else (places.organisation_file(), places.config_file()):
+    layers = files if files is not None else (places.organisation_file(), places.config_file())
+    for file in layers:
         try:
             text = file.read_bytes()
         except FileNotFoundError:
@@ -162,10 +167,11 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
             raise ConfigError(f"{file}: {error.strerror}") from error
         try:
             document = read(text, str(file))
-            validate(Config, document.data, document, str(file))
+            data = _with_name(document.data, "you" if file == layers[-1] else "the organisation")
+            validate(Config, data, document, str(file))
         except SchemaError as error:
             raise ConfigError(str(error), hint="route-agent config path") from error
-        for section, value in document.data.items():
+        for section, value in data.items():
             known = merged.get(section)
             if section == "budgets" and isinstance(known, dict):
                 merged[section] = {
@@ -183,6 +189,12 @@ def load_config(files: tuple[Path, ...] | None = None) -> Config:
             else:
                 merged[section] = value
     return Config.model_validate(merged) if merged else Config.model_construct()
+
+
+def _with_name(sections: dict[str, Any], whose: str) -> dict[str, Any]:
+    """A file's sections, its floor with the name of whose file it is; a list, so that floors add up."""
+    floor = sections.get("floor")
+    return sections | {"floor": [{"by": whose, **floor}]} if isinstance(floor, dict) else sections
 
 
 def provider_named(config: Config, name: str) -> Provider:

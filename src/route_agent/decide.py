@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import builtins
 import shlex
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from route_agent import brief as briefs
+from route_agent import classes, factfinding, routing, strictness, trust, yamlfile
 from route_agent import risk as risks
-from route_agent import routing, trust, yamlfile
 from route_agent.errors import EnvironmentBroken, PolicyError, UsageError
-from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, parse_policy, presets
+from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, named_policy, parse_policy, presets
 from route_agent.records.checks import CheckKind
 from route_agent.repo.repository import Repository
 from route_agent.repo.scratch import Slot, slot
@@ -113,7 +111,7 @@ def policy_in_force(
     notices: list[str] = []
     text: bytes | None
     if chosen:
-        name, text = _chosen(chosen)
+        name, text = chosen_text(chosen)
     else:
         text = repository.file_at(base, POLICY_PATH)
         name = POLICY_PATH if text is not None else "default"
@@ -124,24 +122,31 @@ def policy_in_force(
             notices.append(
                 f"{POLICY_PATH}: your change is not in force: commit it, or pass --policy {POLICY_PATH}"
             )
-    policy = parse_policy(presets()["default"].read_bytes() if text is None else text, name)
+    named = named_policy(presets()["default"].read_bytes() if text is None else text, name)
+    policy = named.policy
     if chosen and not policy.checks and (own := repository.file_at(base, POLICY_PATH)):
         policy = policy.model_copy(update={"checks": parse_policy(own, POLICY_PATH).checks})
     if not policy.checks:
         policy, found = _with_discovered(policy, repository, base, own_models=text is not None)
         notices += found
     policy, without = _with_installed_fixers(policy, repository.root)
-    notices += without
+    policy, tightened = strictness.tightened(policy, config.floor)
+    notices += [*without, *tightened]
     allowed = trust.allowed_by_name(config, policy)
     asking = trust.asked(policy)
     if text is not None and set(asking) - allowed and trust.is_trusted(config, repository.root, text):
         allowed = frozenset(asking)
     if wanted := "; ".join(f"{name}: {words}" for name, words in asking.items() if name not in allowed):
         notices.append(f"not allowed until you say so (route-agent trust): {wanted}")
-    return NamedPolicy(name, policy), allowed, tuple(notices)
+    return replace(named, policy=policy), allowed, tuple(notices)
 
 
-def _chosen(chosen: str) -> tuple[str, bytes]:
+def chosen_text(chosen: str) -> tuple[str, bytes]:
+    """The name and the text of a policy that was chosen by a file's path or a preset's name.
+
+    Raises:
+        PolicyError: neither.
+    """
     from pathlib import Path
 
     if preset := presets().get(chosen):
@@ -255,45 +260,47 @@ def _with_installed_fixers(policy: Policy, root: Path) -> tuple[Policy, list[str
     return policy.model_copy(update={"models": models, "routing": routing_left}), told
 
 
-# a brief that names OverflowError asks for nothing new
-_OF_PYTHON = frozenset(dir(builtins))
-
-
-def facts(ground: Opened, brief: str, baseline: CheckRun | None) -> risks.Facts:
-    """What is known about the task before any lane is asked."""
-    trees = ground.slot.trees
-    symbols = briefs.named_symbols(brief)
-    known = trees.words_in(ground.start, symbols) if symbols else frozenset()
-    failing = tuple(
-        f"{result.name}: {test}" if test else result.name
-        for result in (baseline.failed if baseline else ())
-        for test in (sorted(result.red) or [""])
-    )
-    return risks.Facts(
-        brief=brief,
-        change=ground.change,
-        named=briefs.named_paths(brief, ground.paths()),
-        unknown_symbols=tuple(
-            symbol for symbol in symbols if symbol not in known and symbol not in _OF_PYTHON
-        ),
-        failures=baseline.failures if baseline else None,
-        failing=failing,
-    )
+def facts(ground: Opened, brief: str, baseline: CheckRun | None, *, deep: bool = False) -> risks.Facts:
+    """What is known about the task before any lane is asked; with `deep`, also what no rule asks for."""
+    return factfinding.find(ground, brief, baseline, deep=deep)
 
 
 def decide(
-    ground: Opened, known: risks.Facts, baseline: CheckRun | None, wish: routing.Wish
+    ground: Opened,
+    known: risks.Facts,
+    baseline: CheckRun | None,
+    wish: routing.Wish,
+    level: routing.Level | None = None,
 ) -> tuple[Risk, Decision]:
-    """Score the task and choose its ladder."""
-    risk = risks.assess(known, ground.policy.policy)
+    """Score the task and choose its ladder.
+
+    Args:
+        level: what the shadow lane said, in mode `shadow`.
+    """
+    risk = risks.assess(known, ground.policy.policy, ground.policy.lines)
+    return risk, routed(ground, risk, known.brief, baseline, wish, level)
+
+
+def routed(
+    ground: Opened,
+    risk: Risk,
+    brief: str,
+    baseline: CheckRun | None,
+    wish: routing.Wish,
+    level: routing.Level | None = None,
+) -> Decision:
+    """Where a task of this risk goes."""
     failed = baseline.failed if baseline else ()
-    return risk, routing.route(
+    fits = classes.fitting(brief, [signal.name for signal in risk.signals if signal.raised])
+    return routing.route(
         risk,
         ground.policy,
-        briefs.task_class(known.brief),
+        classes.most_demanding(fits),
+        fits=fits,
         red_kinds=frozenset(result.kind for result in failed),
         red=frozenset(result.name for result in failed),
         wish=wish,
+        level=level,
     )
 
 
@@ -301,10 +308,14 @@ def refuse_early(ground: Opened, brief: str, wish: routing.Wish, unusable: dict[
     """What can be known to fail before the checks have run, which may take minutes.
 
     Raises:
-        UsageError: the wished lane cannot be had, or no lane of the ladder can be called here.
+        UsageError: the wished lane cannot be had, no lane of the ladder can be called here, or the step
+            that was named ends in no patch.
     """
     policy = ground.policy.policy
     _, decision = decide(ground, facts(ground, brief, None), None, wish)
+    routing.refuse_text(decision)
+    if decision.phase in routing.AUTOMATED:
+        return  # it asks no model
     if not any(policy.models[lane][0].is_fixer for lane in policy.routing.ladder):
         with_usable_lanes(decision, unusable)
 

@@ -106,6 +106,10 @@ class LimitReached(RouteError):
     exit_code = 5
 
 
+class CapReached(LimitReached):
+    """The most that one attempt of a lane may take. That lane stops; the next one may still try."""
+
+
 class EnvironmentBroken(RouteError):
     """The checks cannot run here, or would prove the wrong thing. Ends at $0."""
 

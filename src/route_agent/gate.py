@@ -9,9 +9,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from route_agent import brief, decide, risk, routing
+from route_agent import classes, decide, risk, routing
 from route_agent.errors import RepositoryState
 from route_agent.evidence import targets
+from route_agent.factfinding import of_change
 from route_agent.proof import Prover
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Grade, Verdict
@@ -90,8 +91,13 @@ def judge(
         head_tree = trees.snapshot().tree if head == WORKING_TREE else trees.tree_of(head_commit)
         change = trees.change(trees.tree_of(base_commit), head_tree)
         said = task or _messages(repository, base_commit, head_commit)
-        assessed = risk.assess(risk.Facts(brief=said, change=change), named.policy)
-        task_class = brief.task_class(task) if task else "other"
+        assessed = risk.assess(
+            risk.Facts(brief=said, change=change, **of_change(trees, change, named.policy)),
+            named.policy,
+            named.lines,
+        )
+        raised = [signal.name for signal in assessed.signals if signal.raised]
+        task_class = classes.class_of(task, raised) if task else "other"
         decision = routing.route(assessed, named, task_class)
         baseline = evidence = None
         verdict, reason = Verdict.ACCEPTED, "nothing was changed"

@@ -40,6 +40,56 @@ def any_match(path: str, patterns: Iterable[str]) -> bool:
     return first_match(path, patterns) is not None
 
 
+class Globs:
+    """The patterns of one rule, for many paths: most paths match none, and that is seen at once.
+
+    What decides is `matches`; the sets and expressions here only say where it need not be asked.
+    """
+
+    def __init__(self, patterns: tuple[str, ...]) -> None:
+        self.patterns = patterns
+        names, wild, others = set[str](), list[str](), list[str]()
+        for pattern in patterns:
+            parts = [part for part in pattern.split("/") if part not in ("", ".")]
+            rest = [part for part in parts if part != "**"]
+            floating = not pattern.startswith("/") and (len(parts) == 1 or parts[:1] == ["**"])
+            if not pattern.isascii() or not floating or len(rest) != 1:
+                others.append(_expression(pattern))
+            elif not _WILD.search(rest[0]):
+                names.add(rest[0].lower())
+            elif parts[-1] == "**":
+                others.append(_expression(pattern))
+            else:
+                wild.append(_segment(rest[0]))
+        self._names = frozenset(names)
+        self._wild = _any_of(wild)
+        self._others = _any_of(others)
+        self._folders: dict[str, bool] = {}
+
+    def first(self, path: str) -> str | None:
+        """The first of the patterns that matches a path, for a report to name."""
+        return first_match(path, self.patterns) if not path.isascii() or self._may(path) else None
+
+    def _may(self, path: str) -> bool:
+        folder, _, name = path.lower().rpartition("/")
+        if (known := self._folders.get(folder)) is None:
+            known = self._folders[folder] = not self._names.isdisjoint(folder.split("/"))
+        if known or name in self._names or (self._wild and self._wild.fullmatch(name)):
+            return True
+        return self._others is not None and self._others.fullmatch(path) is not None
+
+
+def _any_of(expressions: list[str]) -> re.Pattern[str] | None:
+    joined = "|".join(f"(?:{it})" for it in expressions)
+    return re.compile(joined, re.IGNORECASE | re.DOTALL) if expressions else None
+
+
+@lru_cache(maxsize=256)
+def globs(patterns: tuple[str, ...]) -> Globs:
+    """The patterns of one rule, made ready once."""
+    return Globs(patterns)
+
+
 @lru_cache(maxsize=4096)
 def _is_plain_name(pattern: str) -> bool:
     return pattern.isascii() and pattern not in ("", ".") and not _WILD.search(pattern) and "/" not in pattern
@@ -52,13 +102,17 @@ def _segments(path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(rf"(?:{_expression(pattern)})\Z", re.IGNORECASE | re.DOTALL)
+
+
+def _expression(pattern: str) -> str:
     segments = [segment for segment in pattern.split("/") if segment not in ("", ".")]
     if not segments:
-        return re.compile(r"(?!)")
+        return r"(?!)"
     if "/" not in pattern.rstrip("/"):
         segments.insert(0, "**")
     beneath = "(?:/.+)?" if not _WILD.search(segments[-1]) else ""
-    return re.compile(_join(segments) + beneath + r"\Z", re.IGNORECASE | re.DOTALL)
+    return _join(segments) + beneath
 
 
 def _join(segments: list[str]) -> str:

@@ -63,7 +63,7 @@ def touched_by(diff: str) -> dict[str, Touched]:
         if line.startswith("diff --git "):
             path = ""
         elif line.startswith("+++ "):
-            path = _path(line[4:])
+            path = told_path(line[4:])
             if path:
                 found.setdefault(path, Touched())
         elif path and (hunk := _HUNK.match(line)):
@@ -109,13 +109,13 @@ def _is_remark(text: str) -> bool:
     return not text or text.startswith(_REMARKS)
 
 
-def _path(told: str) -> str:
+def told_path(told: str, side: str = "b/") -> str:
     """The path of a `+++` line without its `b/`; empty for a deleted file."""
     told = told.removesuffix("\t").removesuffix("\r")
     if told.startswith('"') and told.endswith('"'):
         raw = told[1:-1].encode(errors="surrogateescape")
         told = _ESCAPE.sub(_unescaped, raw).decode(errors="surrogateescape")
-    return told.removeprefix("b/") if told != "/dev/null" else ""
+    return told.removeprefix(side) if told != "/dev/null" else ""
 
 
 def _unescaped(found: re.Match[bytes]) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import context, outline, prompt
 from route_agent.asking import ANSWER
+from route_agent.brief import MAX_NAMED_FILES
 from route_agent.config import Endpoint, provider_named
 from route_agent.lanes.style import style_of
 from route_agent.markers import marker_key
@@ -210,7 +211,7 @@ class Library:
         """The diff, what the brief names, the failing tests: everything else is only near to them."""
         return context.leading(
             touched=self._known.change.paths,
-            named=(*self._known.named, *self._said),
+            named=(*self._known.named[:MAX_NAMED_FILES], *self._said),
             failing=self._failing[0],
         )
 

@@ -10,6 +10,7 @@ import hashlib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -80,6 +81,7 @@ __all__ = [
     "Routing",
     "ShadowRules",
     "SignalRule",
+    "named_policy",
     "parse_policy",
     "presets",
 ]
@@ -349,16 +351,43 @@ def parse_policy(text: str | bytes, where: str) -> Policy:
     Raises:
         PolicyError: names file, line and key, and the nearest valid key.
     """
-    default = presets()["default"]
-    defaults = _long_form(read(default.read_bytes(), default.name).data)
+    return named_policy(text, where).policy
+
+
+def named_policy(text: str | bytes, where: str) -> NamedPolicy:
+    """The same, with the lines that give the signals their points.
+
+    Raises:
+        PolicyError: names file, line and key, and the nearest valid key.
+    """
+    built_in = _built_in()
+    defaults = _long_form(built_in.data)
     try:
-        document = read(text, where)
+        document = built_in if text == presets()["default"].read_bytes() else read(text, where)
         given = _long_form(document.data)
         if isinstance(given.get("signals"), dict):
             _refuse_unknown_signals(given["signals"], defaults["signals"], document, where)
-        return validate(Policy, _with_defaults(given, defaults), document, where)
+        policy = validate(Policy, _with_defaults(given, defaults), document, where)
     except SchemaError as error:
         raise PolicyError(str(error), hint="docs/policy.md lists every key") from error
+    own = f"policies/{where}.yaml" if where in presets() else where
+    return NamedPolicy(
+        where, policy, {name: _where_weighed(name, document, own, built_in) for name in policy.signals}
+    )
+
+
+@lru_cache(maxsize=1)
+def _built_in() -> yamlfile.Document:
+    default = presets()["default"]
+    return read(default.read_bytes(), default.name)
+
+
+def _where_weighed(name: str, document: yamlfile.Document, where: str, built_in: yamlfile.Document) -> str:
+    """Where a signal gets its points: in the policy itself, or in the built-in one beneath it."""
+    path: yamlfile.Path = ("signals", name, "points")
+    if path in document.lines:
+        return f"{where}:{document.lines[path]}"
+    return f"policies/default.yaml:{built_in.line(path)}"
 
 
 def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

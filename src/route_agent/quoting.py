@@ -168,6 +168,32 @@ class Quoter:
         return TRIES * sum(prices)
 
 
+def quote_of_ledger(repository: str, decision: Decision, policy: Policy) -> Quote | None:
+    """What a run like this has cost before, for a look that builds no lane; None where too few are known."""
+    from route_agent.errors import LedgerError
+    from route_agent.ledger.history import History
+    from route_agent.places import ledger_file
+
+    if not ledger_file().is_file():
+        return None
+    spec = policy.models[decision.lane][0]
+    try:
+        history = History(ledger_file())
+        try:
+            past = history.past_runs(decision.lane, "" if spec.race else spec.model)
+            held = history.quotes_held()
+        finally:
+            history.close()
+    except LedgerError:
+        return None
+    told = from_history(alike(past, repository, decision.task_class))
+    if told.expected is None:
+        return None
+    worst = round(policy.limits.max_usd * 1_000_000)
+    odds = 0.0 if len(decision.ladder) == 1 else told.escalation
+    return replace(told, worst=worst, escalation=odds, held=held)
+
+
 def alike(past: Sequence[PastRun], repository: str, task_class: TaskClass) -> list[PastRun]:
     """The runs most like this one, as far as there are enough of them; else all."""
     for chosen in (

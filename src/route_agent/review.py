@@ -1,7 +1,8 @@
-"""What a patch that met its bar still has to pass: a second model's opinion, and the computed confidence.
+"""What is said of a patch that met its bar: a second model's opinion, and the computed confidence.
 
-Neither can raise a grade. The verifier is watched: now and then it is shown a patch that is known to be bad,
-and what it says of that is written down and changes nothing else.
+Neither can raise a grade, and what follows from them is decided elsewhere. The verifier is watched: now and
+then it is shown a patch that is known to be bad, and what it says of that is written down and changes nothing
+else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from route_agent.records.grades import Failure, Grade
 from route_agent.records.lanes import Purpose
 from route_agent.records.reviews import Opinion, Review
 from route_agent.repo.trees import Content
-from route_agent.routing import is_confirmed, is_test_path
+from route_agent.routing import is_test_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
-    from route_agent.records.grades import TaskClass
     from route_agent.records.reviews import Track
     from route_agent.records.runs import Attempt, Evidence
     from route_agent.repo.trees import Trees
@@ -51,7 +51,6 @@ class Reviewer:
 
     Attributes:
         brief: the task's text.
-        task_class: what it asks for.
         policy: when the verifier is asked, and how confident one must be.
         baseline: the checks at start.
         lanes: what can be asked for an opinion, in the policy's order.
@@ -65,7 +64,6 @@ class Reviewer:
     """
 
     brief: str
-    task_class: TaskClass
     policy: Policy
     baseline: CheckRun
     lanes: tuple[Answerer, ...]
@@ -77,49 +75,35 @@ class Reviewer:
     usual: Callable[[Attempt], Usual]
     on: Listener
 
-    def look(self, attempt: Attempt, prove: Prove, *, higher: bool) -> Attempt:
-        """An attempt that met its bar, accepted or with what keeps it from that.
+    def look(self, attempt: Attempt, prove: Prove) -> Attempt:
+        """An attempt that met its bar, with the verifier's opinion or the reason why there is none.
 
         Args:
             prove: what the checks say of a change, by the same rules as of the attempt's own.
-            higher: whether a higher lane may follow; doubt alone refuses nothing at the top.
         """
         try:
-            attempt = self._reviewed(attempt, prove)
+            return self._reviewed(attempt, prove)
         except LimitReached as stop:
             reason = f"graded {attempt.grade.value}, and the verifier cannot be asked: {stop}. {stop.hint}"
-            return self.weighed(replace(attempt, failure=Failure.LIMIT, reason=reason.rstrip(". ")))
-        attempt = self.weighed(attempt)
-        if (review := attempt.review) and not review.approves:
-            why = "; ".join(review.reasons) or "it gave no reason"
-            reason = f"the verifier ({review.model}) says {review.opinion.value}: {why}"
-            return replace(attempt, failure=Failure.DISPUTED, reason=reason)
-        return self._doubted(attempt, higher=higher)
+            return replace(attempt, failure=Failure.LIMIT, reason=reason.rstrip(". "))
 
-    def weighed(self, attempt: Attempt) -> Attempt:
-        """The attempt with its confidence and what that is made of."""
+    def weighed(self, attempt: Attempt, *, is_confirmed: bool) -> Attempt:
+        """The attempt with its confidence and what that is made of.
+
+        Args:
+            is_confirmed: whether more than the brief says that the task is of its class.
+        """
         if attempt.change is None or attempt.grade is Grade.NONE:
             return attempt
         value, reasons = confidence(
             attempt.grade,
-            is_confirmed=is_confirmed(self.task_class, attempt.change),
+            is_confirmed=is_confirmed,
             cost=attempt.cost,
             usual=self.usual(attempt),
             lines=attempt.change.added + attempt.change.deleted,
             review=attempt.review,
         )
         return replace(attempt, confidence=value, confidence_reasons=reasons)
-
-    def _doubted(self, attempt: Attempt, *, higher: bool) -> Attempt:
-        threshold = self.policy.routing.confidence_threshold
-        if attempt.confidence is None or attempt.confidence >= threshold:
-            return attempt
-        below = f"confidence {attempt.confidence:.2f} is below {threshold:g}"
-        if higher and self.policy.escalates_on(Failure.DOUBTFUL):
-            reason = f"{below}: {'; '.join(attempt.confidence_reasons)}"
-            return replace(attempt, failure=Failure.DOUBTFUL, reason=reason)
-        why = "no higher lane is left" if not higher else "the policy does not escalate on it"
-        return replace(attempt, reason=f"{attempt.reason}; {below}, and {why}")
 
     # --- the verifier
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from route_agent import linerules
 from route_agent.lanespec import VERIFIER, Name, Quantile
 from route_agent.records.grades import Failure, TaskClass
 from route_agent.schema import Strict
@@ -174,8 +174,6 @@ class SignalRule(Strict):
     @classmethod
     def _are_expressions(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+            if why := linerules.why_refused(pattern):
+                raise ValueError(f"{pattern!r} {why}")
         return patterns

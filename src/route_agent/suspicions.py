@@ -25,7 +25,7 @@ def found(
         change: start against the patched tree.
         wanted: the ids that are red at start and should turn green.
     """
-    files = _versions(trees, change)
+    files = versions(trees, change)
     entries = trees.entries(change.old_tree)
     tests = {name.split("::")[1] for name in wanted if name.count("::") > 1}
     judged_by = trees.read({path: entries[path] for path in tests if path in entries})
@@ -54,10 +54,10 @@ def doubts(trees: Trees, change: Change, brief: str, mended: frozenset[str]) -> 
     judged_by |= trees.read({path: entries[path] for path in named})
     meant = sorted(tampering.named_sources(brief, entries))[:MAX_MEANT]
     others = trees.read({path: entries[path] for path in meant})
-    return tampering.doubtful(_versions(trees, change), judged_by, brief=brief, others=others)
+    return tampering.doubtful(versions(trees, change), judged_by, brief=brief, others=others)
 
 
-def _versions(trees: Trees, change: Change) -> dict[str, tuple[bytes | None, bytes | None]]:
+def versions(trees: Trees, change: Change) -> dict[str, tuple[bytes | None, bytes | None]]:
     """The changed files at start and now."""
     before = trees.read(trees.entries(change.old_tree, change.paths))
     after = trees.read(trees.entries(change.new_tree, change.paths))

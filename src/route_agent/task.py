@@ -28,11 +28,14 @@ from route_agent.redaction import knowing, redact_all
 from route_agent.repo.author import author_of, name_of
 from route_agent.repo.delivery import Wanted, refuse_early
 from route_agent.reproducing.reproducer import Reproducer
-from route_agent.routing import Wish, within_reach
+from route_agent.routing import AUTOMATED, Level, Wish, settled, wants_reproduction, within_reach
 from route_agent.sandbox.trial import walls_for
+from route_agent.shadowing import Shadow
+from route_agent.strictness import tightened
 
 if TYPE_CHECKING:
     from route_agent.climb import Climb
+    from route_agent.config import Config
     from route_agent.decide import Opened
     from route_agent.lanes.base import Lane
     from route_agent.lanes.recorded import RecordedReplies
@@ -81,7 +84,7 @@ class _TaskRun:
         self.ledger = ledger
         self.on = on
         self.began = time.monotonic()
-        self.policy = _limited(ground.policy.policy, options)
+        self.policy, held = _limited(ground.policy.policy, options, ground.config)
         walls = walls_for(ground.slot, required_isolation(ground.config), ground.config.scratch)
         self.prover = Prover(
             ground.slot,
@@ -104,7 +107,7 @@ class _TaskRun:
             replayed=options.replies is not None,
             forced_lane=options.wish.force,
             verification=" && ".join(shlex.join(check.run) for check in self.policy.checks),
-            notices=(*ground.notices, *_of_the_recording(ground, options)),
+            notices=(*ground.notices, *held, *_of_the_recording(ground, options)),
         )
         self.purse = Purse.of(
             ledger,
@@ -164,16 +167,22 @@ class _TaskRun:
         self.on(Event(Step.BASELINE, " · ".join(check.name for check in self.policy.checks)))
         baseline = self.prover.baseline(self.ground.start)
         known = decide.facts(self.ground, self.run.brief, baseline)
-        risk, decision = decide.decide(self.ground, known, baseline, self.options.wish)
-        decision = decide.with_usable_lanes(decision, unusable)
-        decision = within_reach(decision, self.policy, self._reachable(decision, baseline, lanes))
-        decision = without_a_plan(decision, specs, unusable)
+        level = self._level(known, lanes, unusable)
+        risk, decision = decide.decide(self.ground, known, baseline, self.options.wish, level)
+        ended = settled(decision, self.policy, baseline)
+        if not ended:
+            decision = decide.with_usable_lanes(decision, unusable)
+            decision = within_reach(decision, self.policy, self._reachable(decision, baseline, lanes))
+            decision = without_a_plan(decision, specs, unusable)
         withheld = self.outward.told((*known.change.paths, *known.named))
         self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline, withheld=withheld)
         self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
         self.on(Event(Step.DECIDED, self._money()))
         self._begin()
+        self.ledger.decided(self.run, known)
         self.ledger.add_baseline(self.run.id, baseline.results)
+        if ended:
+            return self._finish(ended.verdict, ended.reason)
         climb = self._climb(decision, baseline, known, lanes, specs)
         quoted = self._quoted(climb, decision, specs)
         if self.options.dry_run:
@@ -186,6 +195,16 @@ class _TaskRun:
             verdict, reason = Verdict.ENVIRONMENT, f"{error}. {error.hint}"
         return self._finish(verdict, reason)
 
+    def _level(self, known: Facts, lanes: dict[str, Lane], unusable: dict[str, str]) -> Level | None:
+        """What a cheap model says of the task, where the policy asks one; see `routing.shadow`."""
+        if self.policy.routing.mode != "shadow" or self.options.wish.phase in AUTOMATED:
+            return None
+        if self.options.dry_run:
+            return Level("", "nothing is called in a dry run")
+        deadline = self.began + self.policy.limits.deadline_s
+        shadow = Shadow(self.policy, lanes, unusable, self.purse, self.outward, deadline, self.on)
+        return shadow.level(known)
+
     def _reachable(self, decision: Decision, baseline: CheckRun, lanes: dict[str, Lane]) -> Grade:
         """The highest grade that any patch for this task could get here."""
         rules = self.policy.reproduce
@@ -193,7 +212,7 @@ class _TaskRun:
             baseline,
             checks=self.policy.checks,
             task_class=decision.task_class,
-            reproducible=decision.task_class in rules.when and rules.lane in lanes,
+            reproducible=wants_reproduction(self.policy, decision) and rules.lane in lanes,
         )
 
     def _begin(self) -> None:
@@ -248,7 +267,7 @@ class _TaskRun:
 
     def _quoted(self, climb: Climb, decision: Decision, specs: dict[str, LaneSpec]) -> str:
         """Quote the run and write that down; what is told of it in words only where nothing else will be."""
-        wanted = decision.task_class in self.policy.reproduce.when
+        wanted = wants_reproduction(self.policy, decision)
         quoter = Quoter(
             ledger=self.ledger,
             purse=self.purse,
@@ -313,12 +332,13 @@ def _of_the_recording(ground: Opened, options: Options) -> tuple[str, ...]:
     return options.replies.notices(ground.base, ground.start, ground.policy.policy.hash)
 
 
-def _limited(policy: Policy, options: Options) -> Policy:
-    """The policy with the operator's own limits for this run."""
+def _limited(policy: Policy, options: Options, config: Config) -> tuple[Policy, tuple[str, ...]]:
+    """The policy with the operator's own limits for this run, and where a floor does not let them rise."""
     chosen = {
         "max_usd": options.max_usd,
         "max_attempts": options.max_attempts,
         "deadline_s": options.deadline_s,
     }
     update = {name: value for name, value in chosen.items() if value is not None}
-    return policy.model_copy(update={"limits": policy.limits.model_copy(update=update)}) if update else policy
+    limits = policy.limits.model_copy(update=update)
+    return tightened(policy.model_copy(update={"limits": limits}), config.floor)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from route_agent import risk as risks
 from route_agent.checks.cache import latest
 from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.inputs import read_task, wish
 from route_agent.config import load_config, usable
-from route_agent.decide import decide, facts, opened
-from route_agent.globs import any_match
+from route_agent.decide import facts, opened, routed
 from route_agent.lanes.build import build_reviewers
-from route_agent.records.change import Change
+from route_agent.quoting import quote_of_ledger
+from route_agent.repo.author import name_of
+from route_agent.risk.whatif import what_if
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
     from route_agent.cli.inputs import Wanted
     from route_agent.decide import Opened
     from route_agent.records.checks import CheckRun
-    from route_agent.records.risk import Decision
-    from route_agent.risk import Facts
+    from route_agent.records.risk import Decision, Risk, WhatIf
     from route_agent.routing import Wish
-
-MAX_TRIED = 5
 
 
 def explain(
@@ -42,25 +40,39 @@ def explain(
         brief = read_task(text, task_file) if text is not None or task_file else ""
         wanted = wish(typed)
         with opened(directory, load_config(), base=base, policy=policy) as ground:
-            baseline = latest(
-                ground.repository,
-                ground.policy.policy,
-                ground.start,
-                ground.trusted,
-                [ground.slot.surroundings_of(overlaid=overlaid) for overlaid in (True, False)],
-            )
-            known = facts(ground, brief, baseline)
-            risk, decision = decide(ground, known, baseline, wanted)
+            risk, decision, answers = explained(ground, brief, _baseline(ground), wanted)
             notices = (*ground.notices, *_not_callable(ground, decision))
+            quote = quote_of_ledger(name_of(ground.repository), decision, ground.policy.policy)
             if as_json:
                 from route_agent.report.json import explain_object
 
-                print_json(explain_object(risk, decision, notices))
+                print_json(explain_object(risk, decision, notices, answers, quote))
                 return
-            from route_agent.report.terminal import explain as table
+            from route_agent.report.explain import explain as table
 
-            without = _without_one_path(ground, known, baseline, wanted, decision.lane)
-            print_lines(table(risk, decision, notices, without))
+            print_lines(table(risk, decision, notices, answers, quote))
+
+
+def explained(
+    ground: Opened, brief: str, baseline: CheckRun | None, wanted: Wish
+) -> tuple[Risk, Decision, tuple[WhatIf, ...]]:
+    """The risk with all that can be known, the decision, and what would change it."""
+    policy = ground.policy.policy
+    known = facts(ground, brief, baseline, deep=True)
+    found = risks.look(known, policy)
+    risk = risks.assess_found(found, policy, ground.policy.lines)
+    decision = routed(ground, risk, brief, baseline, wanted)
+
+    def lane_of(other: Risk) -> str:
+        return routed(ground, other, brief, baseline, wanted).lane
+
+    return risk, decision, what_if(found, risk, policy, lane_of)
+
+
+def _baseline(ground: Opened) -> CheckRun | None:
+    """What the checks said of this tree, if they ever ran on it."""
+    surroundings = [ground.slot.surroundings_of(overlaid=overlaid) for overlaid in (True, False)]
+    return latest(ground.repository, ground.policy.policy, ground.start, ground.trusted, surroundings)
 
 
 def _not_callable(ground: Opened, decision: Decision) -> tuple[str, ...]:
@@ -73,20 +85,3 @@ def _not_callable(ground: Opened, decision: Decision) -> tuple[str, ...]:
         for lane in decision.ladder
         if not any(usable(spec, ground.config) for spec in policy.models[lane])
     )
-
-
-def _without_one_path(
-    ground: Opened, known: Facts, baseline: CheckRun | None, wanted: Wish, lane: str
-) -> tuple[str, ...]:
-    """Single files without which the task would go to another lane: those that a path rule names first."""
-    rules = ground.policy.policy.signals.values()
-    ruled = [file for file in known.change.files if any(any_match(file.path, rule.paths) for rule in rules)]
-    plain = [file for file in known.change.files if file not in ruled]
-    told = []
-    for file in [*ruled[:MAX_TRIED], *plain[:1]]:
-        rest = tuple(it for it in known.change.files if it != file)
-        change = Change(known.change.old_tree, known.change.new_tree, rest)
-        risk, decision = decide(ground, replace(known, change=change), baseline, wanted)
-        if decision.lane != lane:
-            told.append(f"without {file.path}: score {risk.score} → {decision.lane}")
-    return tuple(told[:3])

@@ -37,7 +37,9 @@ def replay(
     false_reject: FalseReject = 0.0,
     effort_cap: Annotated[
         float | None,
-        typer.Option("--effort-cap", metavar="Q", help="Stop the cheap lane at this quantile of its costs."),
+        typer.Option(
+            "--effort-cap", metavar="Q", help="Stop the cheap lanes at this quantile (0 to 1) of their costs."
+        ),
     ] = None,
     strong_cap: Annotated[
         float | None, typer.Option("--strong-cap", metavar="Q", help="The same for the strong lane.")
@@ -83,6 +85,9 @@ def tune(
     ] = None,
     false_accept: FalseAccept = 0.0,
     false_reject: FalseReject = 0.0,
+    margin: Annotated[
+        float, typer.Option("--margin", metavar="POINTS", help="Solve, at worst, so many points less (95 %).")
+    ] = 4.0,
     write: Annotated[
         bool, typer.Option("--write", help="Write the recommendation as a patch of the policy.")
     ] = False,
@@ -106,6 +111,7 @@ def tune(
             tasks=tasks,
             false_accept=false_accept,
             false_reject=false_reject,
+            margin=margin,
             write=write,
             policy=policy,
             directory=directory,

@@ -23,13 +23,16 @@ def policy_check(
     file: Annotated[
         str, typer.Argument(metavar="[FILE|PRESET]", help="A policy; the one at HEAD by default.")
     ] = "",
+    inherited: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Look at the built-in policy's own rules as well.")
+    ] = False,
     as_json: Json = False,
     directory: Directory = Path(),
 ) -> None:
     """Say what is wrong with a policy: faults, dead or overlapping rules, lanes without a price."""
-    from route_agent.cli.policy import check as body
+    from route_agent.cli.policy_check import check as body
 
-    body(directory, file, as_json=as_json)
+    body(directory, file, inherited=inherited, as_json=as_json)
 
 
 @policy_app.command("show")
@@ -42,7 +45,7 @@ def policy_show(
     directory: Directory = Path(),
 ) -> None:
     """Print the policy in force, every default filled in."""
-    from route_agent.cli.policy import show as body
+    from route_agent.cli.policy_show import show as body
 
     body(directory, policy, effective=effective, as_json=as_json)
 
@@ -50,7 +53,7 @@ def policy_show(
 @policy_app.command("schema")
 def policy_schema() -> None:
     """Print the JSON Schema of a policy, for editors."""
-    from route_agent.cli.policy import schema as body
+    from route_agent.cli.policy_check import schema as body
 
     body()
 
@@ -67,7 +70,7 @@ def policy_diff(
     directory: Directory = Path(),
 ) -> None:
     """Replay a change of policy over the ledger: which tasks would go elsewhere, at what price."""
-    from route_agent.cli.policy import diff as body
+    from route_agent.cli.policy_diff import diff as body
 
     body(directory, old, new, everywhere=everywhere, markdown=markdown, as_json=as_json)
 
@@ -79,7 +82,7 @@ def policy_drift(
     directory: Directory = Path(),
 ) -> None:
     """Say where the code base has moved away from the policy's rules."""
-    from route_agent.cli.policy import drift as body
+    from route_agent.cli.policy_drift import drift as body
 
     body(directory, policy, as_json=as_json)
 

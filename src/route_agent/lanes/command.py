@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from route_agent.errors import LimitReached, ProviderError
+from route_agent.errors import CapReached, LimitReached, ProviderError
 from route_agent.lanes.agents import PRESETS, Bill, own
 from route_agent.policy import COMMAND
 from route_agent.prompt import part
@@ -75,7 +75,8 @@ class CommandLane:
 
         Raises:
             ProviderError: the agent cannot start, did not end by itself, or says that it failed.
-            LimitReached: the budget or the deadline does not allow it, or it stopped at its own budget.
+            CapReached: it stopped at the sum that the lane's cap gives it, or at its time.
+            LimitReached: the budget or the deadline does not allow it, or it took what the limits left.
             BadPatch: it put something in the place of a file that it may not see.
             HostilePatch: one of the variables' values stands in a file that it wrote.
         """
@@ -102,10 +103,8 @@ class CommandLane:
             except ProviderError as error:
                 if desk.seconds_left > 0:
                     raise
-                raise LimitReached(
-                    str(error), hint="the run's deadline or the lane's cap.seconds was reached"
-                ) from error
-            self._refuse_failure(work, reply)
+                raise LimitReached(str(error), hint="the run's deadline was reached") from error
+            self._refuse_failure(work, reply, is_capped=cap is not None)
             tree = agency.tree(leaves=agent.leaves, secrets=_telling(self._secrets))
         return Proposal(
             calls=(call,),
@@ -115,14 +114,14 @@ class CommandLane:
             model=(work.bill.model or "") if _is_any(spec.model, work.bill.model) else "",
         )
 
-    def _refuse_failure(self, work: _Work, reply: ModelReply) -> None:
+    def _refuse_failure(self, work: _Work, reply: ModelReply, *, is_capped: bool) -> None:
         """Half a patch is none: only what the agent calls done counts, or what ended well without a word."""
         bill, shown = work.bill, describe(self._spec)
         if bill.over_budget:
-            raise LimitReached(
-                f"{shown} stopped at the ${work.usd:.2f} that it was given",
-                hint=f"cap.usd of lane {self.name}, or the limits",
-            )
+            stopped = f"lane {self.name}: {shown} stopped at the ${work.usd:.2f} that it was given"
+            if is_capped:
+                raise CapReached(stopped, hint=f"raise cap.usd of lane {self.name} in the policy")
+            raise LimitReached(stopped, hint="raise the limits, or set cap.usd of the lane")
         failed = bill.says_done is False or (bill.says_done is None and work.exit_code != 0)
         if failed:
             words = _short(reply.text, bill)

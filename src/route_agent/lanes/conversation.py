@@ -94,9 +94,7 @@ class Conversation:
             if not self._refusal:
                 raise
             which = self._refusal.partition("\n")[0].partition(";")[0]  # the rest is for a model
-            raise LimitReached(
-                f"{stop.what}; the patch so far was refused: {which}", hint=stop.hint
-            ) from stop
+            raise type(stop)(f"{stop.what}; the patch so far was refused: {which}", hint=stop.hint) from stop
         except ProviderError:
             if not self._refusal:
                 raise

@@ -157,7 +157,7 @@ class Desk:
     def begin(self) -> None:
         """Begin an attempt: nothing was said or spent in it yet."""
         self._conversation = secrets.token_hex(4)
-        self._meter = Meter(self._terms(self.lane))
+        self._meter = Meter(self._terms(self.lane), self.lane)
         self.talk = Talk()
 
     @property
@@ -201,9 +201,18 @@ class Desk:
 
     @property
     def _is_capped(self) -> bool:
-        return self.purpose is not Purpose.OPINION  # what a patch is worth is no part of an attempt at it
+        return self.purpose not in (
+            Purpose.OPINION,
+            Purpose.LEVEL,
+        )  # neither is part of an attempt at a patch
 
-    def _refuse_late(self) -> None:
+    def refuse_late(self) -> None:
+        """Refuse to begin anything more where the time of the attempt or of the run is over.
+
+        Raises:
+            CapReached: the lane's cap is reached.
+            LimitReached: the run's deadline has passed.
+        """
         if self._is_capped:
             self._meter.refuse()
         if self.seconds_left <= 0:
@@ -232,10 +241,11 @@ class Desk:
                 may answer it; None where it may not.
 
         Raises:
+            CapReached: the lane's cap leaves no room for it, or is passed by it.
             LimitReached: the worst case does not fit what is left; nothing was sent.
             ProviderError: the request failed; the call is recorded with its class.
         """
-        self._refuse_late()
+        self.refuse_late()
         prompt = self._leaving(prompt)
         if self._is_capped:
             expected = self._purse.expected(
@@ -308,10 +318,11 @@ class Desk:
             work: does it with the prompt as it may leave, for such a sum, within so many seconds.
 
         Raises:
+            CapReached: it took more than the lane's cap.
             LimitReached: the sum does not fit what is left; nothing was begun.
             ProviderError: it failed; the call is recorded with its class.
         """
-        self._refuse_late()
+        self.refuse_late()
         prompt = self._leaving(prompt)
         left = self._purse.left(self.lane)
         micro_usd = max(int(left * _SHARE), 1) if usd is None else round(usd * 1_000_000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from route_agent.errors import LimitReached, ProviderError
+from route_agent.errors import ProviderError
 from route_agent.fixing import commands_for
 from route_agent.policy import FIXER
 from route_agent.records.lanes import Proposal
@@ -38,7 +38,7 @@ class FixerLane:
 
         Raises:
             ProviderError: a command cannot start, or did not end by itself.
-            LimitReached: the run's deadline has passed.
+            LimitReached: the run's deadline has passed, or the time that the lane's cap gives.
         """
         chosen = self._answering(request)
         with desk.workspace(request.start) as place:
@@ -52,8 +52,7 @@ class FixerLane:
         return commands_for(self._spec.run, self._checks, red, request.task_class) or self._spec.run
 
     def _run(self, argv: Argv, place: Workspace, desk: Desk) -> None:
-        if desk.seconds_left <= 0:
-            raise LimitReached("the run's deadline has passed", hint="raise it: --timeout SECONDS")
+        desk.refuse_late()
         seconds = min(self._spec.timeout_s, desk.seconds_left)
         finished = place.run(argv, seconds)
         shown = shlex.join(argv)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from route_agent.records.lanes import Call, Prompt, Proposal, Request
 
 
-Kind = Literal["patch", "opinion", "test", "plan", "compact"]
+Kind = Literal["patch", "opinion", "test", "plan", "compact", "level"]
 MAX_BYTES = 64 * 1024 * 1024  # of a file of replies: a real run's are long
 FILE = "replies.yaml"
 
@@ -53,9 +53,9 @@ class RecordedTurn(Strict):
 class RecordedReply(RecordedTurn):
     """One attempt of one lane: its reply, and in `then` what it says in later turns, as to a refused patch.
 
-    `kind` is what it answers to: a task that wants a patch, or a test; a question for an opinion, a plan, or
-    a summary of the conversation. Each kind is played in its own order. `seconds` is how long each of the
-    replies takes to come.
+    `kind` is what it answers to: a task that wants a patch, or a test; a question for an opinion, a plan, a
+    summary of the conversation, or how difficult the task is. Each kind is played in its own order. `seconds`
+    is how long each of the replies takes to come.
     """
 
     lane: Name
@@ -171,14 +171,16 @@ class RecordedLane:
         return converse(request.prompt, desk, lambda prompt: self._ask(prompt, desk, conversation))
 
     def answer(self, prompt: Prompt, desk: Desk) -> tuple[ModelReply, Call]:
-        """Give the next recorded opinion, plan or summary, through the desk.
+        """Give the next recorded opinion, plan, summary or level, through the desk.
 
         Raises:
             ProviderError: every one of them was played, or the next one is empty or a failure.
             LimitReached: the deadline has passed.
         """
         kind = _ASKED_FOR.get(desk.purpose, "opinion")
-        reply, call = self._ask(prompt, desk, self._next(kind if self._left[kind] else "opinion"))
+        reply, call = self._ask(
+            prompt, desk, self._next(kind if self._left[kind] or kind == "level" else "opinion")
+        )
         require_whole(reply, call.model_requested)
         return reply, call
 
@@ -224,8 +226,13 @@ _WORDS: dict[Kind, str] = {
     "test": "test",
     "plan": "plan",
     "compact": "summary",
+    "level": "level",
 }
-_ASKED_FOR: dict[Purpose, Kind] = {Purpose.PLAN: "plan", Purpose.COMPACT: "compact"}
+_ASKED_FOR: dict[Purpose, Kind] = {
+    Purpose.PLAN: "plan",
+    Purpose.COMPACT: "compact",
+    Purpose.LEVEL: "level",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
+from route_agent.afterwards import LEAST_ATTEMPTS, Efforts
 from route_agent.confidence import Usual
 from route_agent.ledger.database import Database
 from route_agent.ledger.statistics import LaneStatistics, statistics_of
+from route_agent.policy import FIXER
 from route_agent.records.grades import Failure, Verdict
 from route_agent.records.lanes import CallState, is_other_model
 from route_agent.records.reviews import Opinion, Track
@@ -22,15 +25,26 @@ if TYPE_CHECKING:
     import sqlite3
 
 RECENT = 200  # attempts or runs that tell what is usual: models and prices change
-LEAST_ATTEMPTS = 10  # below, a quantile of a lane's attempts is chance
+RECENT_RUNS = 1000  # in which a repository's paths are looked for
 _RECENT_CALLS = 50
 
 _COUNTED = "replayed = 0 AND other_model = 0 AND same_model = 0 AND attempt.reused = 0"
 _ENDED_BEFORE_ITS_WORK = (Verdict.PLANNED, Verdict.PROVIDER, Verdict.ENVIRONMENT, Verdict.INTERRUPTED)
 _NO_WORK = ", ".join(f"'{verdict.value}'" for verdict in _ENDED_BEFORE_ITS_WORK)
 
-What = Literal["tokens", "usd", "seconds"]
-_COLUMNS = {"tokens": "tokens", "usd": "attempt.cost_micro_usd", "seconds": "attempt.seconds"}
+What = Literal["tokens", "usd", "calls", "seconds"]
+_COLUMNS = {
+    "tokens": "tokens",
+    "usd": "CASE attempt.unknown_calls WHEN 0 THEN attempt.cost_micro_usd END",
+    "calls": "attempt.calls",
+    "seconds": "attempt.seconds",
+}
+# an attempt that was stopped would have taken more than it did
+_STOPPED = f"COALESCE(failure, '') IN ('{Failure.CAPPED.value}', '{Failure.LIMIT.value}')"
+_ANSWERED = (
+    f"COALESCE(failure, '') <> '{Failure.PROVIDER.value}'"
+    f" AND NOT ({_STOPPED} AND COALESCE(attempt.calls, 1) = 0)"
+)
 
 _PAST_RUNS = (
     "SELECT repository, task_class, cost_micro_usd,"  # noqa: S608 - the words are ours
@@ -42,6 +56,15 @@ _PAST_RUNS = (
     " AND NOT EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id"
     "                 AND (other_model = 1 OR same_model = 1 OR reused = 1))"
     " ORDER BY started_at DESC LIMIT :recent"
+)
+
+_ESCALATED_PATHS = (
+    "SELECT path.value AS path, COUNT(DISTINCT run_id) AS runs FROM attempt, json_each(attempt.paths) AS path"  # noqa: S608 - the words are ours
+    " WHERE run_id IN (SELECT id FROM run WHERE repository = :repository AND replayed = 0"
+    "  AND EXISTS (SELECT 1 FROM attempt AS low JOIN attempt AS next ON next.run_id = low.run_id"
+    "   AND next.number > low.number AND next.lane <> low.lane WHERE low.run_id = run.id"
+    f"   AND low.provider <> '{FIXER}' AND COALESCE(low.failure, '') NOT IN ('', '{Failure.PROVIDER.value}'))"
+    "  ORDER BY started_at DESC LIMIT :recent) GROUP BY path.value ORDER BY path.value"
 )
 
 
@@ -76,9 +99,10 @@ class History(Database):
 
     def usual(self, lane: str, model: str) -> Usual:
         """What the latest paid attempts of a lane with one model cost; unknown prices are left out."""
-        paid = self._attempts(
+        rows = self._attempts(
             "attempt.cost_micro_usd", "attempt.unknown_calls = 0 AND attempt.cost_micro_usd > 0", lane, model
         )
+        paid = [row[0] for row in rows]
         return Usual(len(paid), round(median(paid))) if paid else Usual()
 
     def lane_quantile(self, lane: str, model: str, what: What, share: float) -> float | None:
@@ -86,26 +110,50 @@ class History(Database):
 
         Args:
             model: as the attempts name it; empty for any, where an agent chooses its own.
-            what: tokens read and written together, dollars, or seconds of wall time.
+            what: tokens read and written together, dollars, requests, or seconds of wall time.
 
         Returns:
-            None below ten attempts that answered; an attempt that a cap has ended counts with what it took.
+            None below ten attempts that answered. One that was stopped at a limit stands above all that were
+            not: else each cap that is learnt would be lower than the one before.
         """
-        known = {"tokens": "tokens IS NOT NULL", "usd": "attempt.unknown_calls = 0", "seconds": "1"}[what]
-        answered = f"{known} AND COALESCE(failure, '') <> '{Failure.PROVIDER.value}'"
-        taken = sorted(self._attempts(_COLUMNS[what], answered, lane, model))
-        if len(taken) < LEAST_ATTEMPTS:
+        rows = self._attempts(
+            f"{_COLUMNS[what]}, {_STOPPED}", f"{_COLUMNS[what]} IS NOT NULL AND {_ANSWERED}", lane, model
+        )
+        if len(rows) < LEAST_ATTEMPTS:
             return None
-        found = taken[min(len(taken) - 1, max(0, -int(-share * len(taken) // 1) - 1))]
+        taken = sorted((bool(stopped), value) for value, stopped in rows)
+        within = taken[: min(len(taken), max(1, -int(-share * len(taken) // 1)))]
+        found: float = max(value for _, value in within)
         return found / 1_000_000 if what == "usd" else found
 
-    def _attempts(self, column: str, condition: str, lane: str, model: str) -> list[float]:
-        rows = self._read(
-            f"SELECT {column} FROM attempt JOIN run ON run.id = run_id WHERE {_COUNTED} AND {condition}"  # noqa: S608 - ours
-            " AND lane = :lane AND :model IN (model, '') ORDER BY attempt.rowid DESC LIMIT :recent",
+    def efforts(self, lane: str, model: str) -> Efforts:
+        """What the latest attempts of a lane with one model took, by each thing that can be compared.
+
+        Args:
+            model: as the attempts name it; empty for any, where an agent chooses its own.
+        """
+        columns = f"{_COLUMNS['usd']}, {_COLUMNS['tokens']}, {_COLUMNS['calls']}, {_STOPPED}"
+        rows = self._attempts(columns, _ANSWERED, lane, model)
+        usd, tokens, calls = (
+            tuple(inf if row[3] else float(row[at]) for row in rows if row[at] is not None) for at in range(3)
+        )
+        return Efforts(usd, tokens, calls)
+
+    def _attempts(self, columns: str, condition: str, lane: str, model: str) -> list[sqlite3.Row]:
+        of_model = "AND model = :model" if model else ""
+        return self._read(
+            f"SELECT {columns} FROM attempt JOIN run ON run.id = run_id WHERE {_COUNTED} AND {condition}"  # noqa: S608 - ours
+            f" AND lane = :lane {of_model} ORDER BY attempt.rowid DESC LIMIT :recent",
             {"lane": lane, "model": model, "recent": RECENT},
         )
-        return [row[0] for row in rows]
+
+    def escalated_paths(self, repository: str) -> dict[str, int]:
+        """For each path, how many of a repository's latest runs touched it and left their lane for another.
+
+        Lanes whose provider failed and fixers are no sign of anything, nor are recorded replies.
+        """
+        rows = self._read(_ESCALATED_PATHS, {"repository": repository, "recent": RECENT_RUNS})
+        return {row["path"]: row["runs"] for row in rows}
 
     def calibration(self, lane: str, model: str) -> float:
         """How many tokens a provider counts for each one that we estimate: the median of the latest calls.

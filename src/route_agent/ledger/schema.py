@@ -73,6 +73,25 @@ CREATE INDEX call_by_request ON call (request_key) WHERE request_key <> '';
 CREATE INDEX call_by_model ON call (lane, model_requested) WHERE estimated_tokens > 0;
 CREATE INDEX run_by_lane ON run (first_lane, started_at);
 """,
+    """
+ALTER TABLE run ADD COLUMN mode TEXT;
+ALTER TABLE run ADD COLUMN phase TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN class_named INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE run ADD COLUMN advice TEXT;
+ALTER TABLE run ADD COLUMN signals TEXT;
+ALTER TABLE run ADD COLUMN paths TEXT;
+UPDATE run SET mode = 'rules' WHERE first_lane IS NOT NULL;
+UPDATE run SET signals = json_extract(report, '$.risk.signals') WHERE json_valid(report);
+ALTER TABLE attempt ADD COLUMN calls INTEGER;
+ALTER TABLE attempt ADD COLUMN score INTEGER;
+ALTER TABLE attempt ADD COLUMN effort REAL;
+ALTER TABLE attempt ADD COLUMN likely REAL;
+ALTER TABLE attempt ADD COLUMN confidence REAL;
+ALTER TABLE attempt ADD COLUMN paths TEXT;
+DROP INDEX attempt_by_lane;
+CREATE INDEX attempt_by_model ON attempt (lane, model);
+CREATE INDEX run_by_repository ON run (repository, started_at);
+""",
 )
 
 SCHEMA_VERSION = len(SCHEMAS)

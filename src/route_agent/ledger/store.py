@@ -6,7 +6,9 @@ moment it arrives, so that nothing that was paid for is lost when a later step d
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import LedgerError, UsageError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from route_agent.records.checks import CheckResult
+    from route_agent.records.facts import Facts
     from route_agent.records.lanes import Call
     from route_agent.records.reviews import Review
     from route_agent.records.runs import Attempt, Quote, Run
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     Held = tuple[str, Mapping[str, Any], int]
 
 __all__ = ["Ledger", "now"]
+
+MOST_PATHS = 5000  # of a diff; how many more there were is kept with them
 
 
 class Ledger(History):
@@ -50,19 +55,51 @@ class Ledger(History):
             },
         )
 
+    def decided(self, run: Run, known: Facts) -> None:
+        """Write down how it was decided where a run goes, and what another policy would decide it by."""
+        risk, decision = run.risk, run.decision
+        if risk is None or decision is None:
+            return
+        advice = [dataclasses.asdict(it) for it in decision.advice]
+        signals = [dataclasses.asdict(replace(it, evidence=())) for it in risk.signals]
+        changed = known.change.paths
+        paths = {
+            "changed": _storable_paths(changed[:MOST_PATHS]),
+            "named": _storable_paths(known.named),
+            "left_out": max(0, len(changed) - MOST_PATHS),
+        }
+        self._write(
+            "UPDATE run SET task_class = :task_class, score = :score, first_lane = :first, mode = :mode,"
+            " phase = :phase, class_named = :class_named, advice = :advice, signals = :signals,"
+            " paths = :paths WHERE id = :id",
+            {
+                "id": run.id,
+                "task_class": decision.task_class,
+                "score": risk.score,
+                "first": decision.lane,
+                "mode": decision.mode,
+                "phase": decision.phase,
+                "class_named": int(decision.class_named),
+                "advice": json.dumps(redact_all(advice)),
+                "signals": json.dumps(redact_all(signals)),
+                "paths": json.dumps(paths),
+            },
+        )
+
     def finish(self, run: Run, report: str) -> None:
         """Write down how a run ended, with its whole report as JSON."""
         self._write(
             "UPDATE run SET finished_at = :at, task_class = :task_class, score = :score, first_lane = :first,"
-            " accepted_lane = :accepted, verdict = :verdict, exit_code = :code, isolation = :isolation,"
-            " seconds = :seconds, cost_micro_usd = :cost, unknown_calls = :unknown, report = :report"
-            " WHERE id = :id",
+            " mode = :mode, accepted_lane = :accepted, verdict = :verdict, exit_code = :code,"
+            " isolation = :isolation, seconds = :seconds, cost_micro_usd = :cost, unknown_calls = :unknown,"
+            " report = :report WHERE id = :id",
             {
                 "id": run.id,
                 "at": now(),
                 "task_class": run.decision.task_class if run.decision else None,
                 "score": run.risk.score if run.risk else None,
                 "first": run.decision.lane if run.decision else None,
+                "mode": run.decision.mode if run.decision else None,
                 "accepted": run.accepted.lane if run.accepted else None,
                 "verdict": run.verdict.value,
                 "code": run.exit_code,
@@ -236,7 +273,7 @@ class Ledger(History):
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    change = attempt.change
+    change, second = attempt.change, attempt.second
     return {
         "lane": attempt.lane,
         "provider": attempt.provider,
@@ -253,20 +290,23 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "reused": int(attempt.reused),
         "repairs": attempt.repairs,
         "iterations": attempt.iterations,
-        "tokens": _tokens(attempt),
+        "tokens": attempt.tokens,
+        "calls": attempt.requests,
+        "score": second.score if second else None,
+        "effort": second.effort if second else None,
+        "likely": second.likely if second else None,
+        "confidence": attempt.confidence,
         "files": len(change.files) if change else 0,
         "added": change.added if change else 0,
         "deleted": change.deleted if change else 0,
+        "paths": json.dumps(_storable_paths(change.paths[:MOST_PATHS])) if change else None,
         "reason": storable(attempt.reason),
     }
 
 
-def _tokens(attempt: Attempt) -> int | None:
-    """Tokens read and written over all answered calls, or None where an answer did not count them."""
-    used = [call.usage for call in attempt.calls if call.state is CallState.DONE]
-    if None in used:
-        return None
-    return sum(usage.input_total + usage.output_total for usage in used if usage)
+def _storable_paths(paths: Sequence[str]) -> list[str]:
+    """Paths as they may be kept, looked over in one go: a diff may touch thousands."""
+    return storable("\0".join(paths)).split("\0") if paths else []
 
 
 def _review_row(review: Review) -> dict[str, Any]:

@@ -26,6 +26,7 @@ class Purpose(StrEnum):
     COMPACT = "compact"
     OPINION = "opinion"
     TEST = "test"
+    LEVEL = "level"
 
 
 @dataclass(frozen=True, slots=True)

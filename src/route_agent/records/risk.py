@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from route_agent.records.grades import TaskClass
+from route_agent.records.lanes import Call
 
 
 class Provenance(StrEnum):
@@ -19,12 +20,12 @@ class Provenance(StrEnum):
 class Signal:
     """One fact about a task, with the points that the policy gives it.
 
-    `evidence` holds a few short strings that let a reader check the fact, with `path:line` where it is a
-    line. `rule` is where the policy gives it its points, as `file:line`.
+    `value` is None where it is not known. `evidence` holds a few short strings that let a reader check the
+    fact, with `path:line` where it is a line. `rule` is where the policy gives it its points, as `file:line`.
     """
 
     name: str
-    value: bool | int
+    value: bool | int | None
     points: int
     provenance: Provenance
     evidence: tuple[str, ...] = ()
@@ -46,6 +47,28 @@ class Risk:
     def raised(self, name: str) -> bool:
         """Whether the signal of that name holds."""
         return any(signal.raised for signal in self.signals if signal.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """Where the task would go if one thing were otherwise.
+
+    Attributes:
+        kind: `untouched` (files were not changed), `signal` (one signal did not hold), `more` or `less` (of
+            something that is counted), `brief` (the brief said nothing).
+        condition: what would be otherwise, in words that follow "if".
+        score: the score then.
+        lane: the first lane then.
+        changes: whether that is another lane than now.
+        files: of `untouched`, those files.
+    """
+
+    kind: str
+    condition: str
+    score: int
+    lane: str
+    changes: bool
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +98,9 @@ class Decision:
         mode: which router decided.
         phase: the step of the development loop that the operator named; empty where none.
         advice: what every router that was asked said, the one that decided first.
+        class_named: whether the operator said what kind of task it is; else the brief alone does.
+        fits: every class that the task fits, the one that counts among them.
+        calls: what a model was asked to decide it, in mode `shadow`.
     """
 
     lane: str
@@ -87,6 +113,9 @@ class Decision:
     mode: str = "rules"
     phase: str = ""
     advice: tuple[Advice, ...] = ()
+    class_named: bool = False
+    fits: tuple[TaskClass, ...] = ()
+    calls: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +129,7 @@ class SecondDecision:
         effort: the share (0 to 1) of the lane's earlier attempts that took less; None where too few are
         effort_of: how many those are, and what was compared (cost, calls or tokens).
         likely: how likely the patch is right by the fitted rule (0 to 1); None where there is none.
+        belongs_to: the higher lane at which a task that touches this would have begun; empty where none is.
     """
 
     accepts: bool
@@ -108,3 +138,4 @@ class SecondDecision:
     effort: float | None = None
     effort_of: str = ""
     likely: float | None = None
+    belongs_to: str = ""

@@ -9,7 +9,7 @@ from route_agent.records.change import Change
 from route_agent.records.checks import CheckRun, Isolation
 from route_agent.records.experiments import Known
 from route_agent.records.grades import Failure, Grade, Verdict
-from route_agent.records.lanes import Call
+from route_agent.records.lanes import Call, CallState
 from route_agent.records.reproductions import Reproduction
 from route_agent.records.reviews import Review
 from route_agent.records.risk import Decision, Risk, SecondDecision
@@ -127,6 +127,19 @@ class Attempt:
         return Cost.of(self.calls)
 
     @property
+    def tokens(self) -> int | None:
+        """Tokens read and written over all answered calls, or None where an answer did not count them."""
+        used = [call.usage for call in self.calls if call.state is CallState.DONE]
+        if None in used:
+            return None
+        return sum(usage.input_total + usage.output_total for usage in used if usage)
+
+    @property
+    def requests(self) -> int:
+        """Requests that somebody worked on: those that were turned away, or not sent, are none."""
+        return sum(call.state is not CallState.FAILED and not call.reused for call in self.calls)
+
+    @property
     def review(self) -> Review | None:
         """The verifier's opinion of this patch; what it said of a canary is none."""
         return next((review for review in self.reviews if not review.is_canary), None)
@@ -191,8 +204,9 @@ class Run:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """Every call that is shown in the report: the lanes', the reviews' and the reproduction's."""
-        made = [call for attempt in self.attempts for call in attempt.calls]
+        """Every call that is shown in the report: the decision's, the lanes', the reviews' and the test's."""
+        made = [*(self.decision.calls if self.decision else ())]
+        made += [call for attempt in self.attempts for call in attempt.calls]
         made += [call for attempt in self.attempts for review in attempt.reviews for call in review.calls]
         return (*made, *(self.reproduction.calls if self.reproduction else ()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,50 @@ def git(
     if done.returncode:
         raise GitFailed(arguments, done.returncode, done.stderr.decode(errors="replace"))
     return done.stdout
+
+
+def git_start(
+    *arguments: str,
+    cwd: Path,
+    most: int,
+    deadline_s: float,
+    environment: Mapping[str, str] | None = None,
+    settings: tuple[str, ...] = (),
+) -> tuple[bytes, bool]:
+    """What one git command writes to standard output, up to a size and for a time, and whether it is all.
+
+    Args:
+        most: bytes; after them git is ended.
+        deadline_s: seconds, after which it is ended as well.
+
+    Raises:
+        GitFailed: the command failed by itself.
+    """
+    with subprocess.Popen(
+        ["git", *_QUIET, *settings, *arguments],  # noqa: S607 - the git that the user has
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**_base_environment(), **(environment or {})},
+    ) as running:
+        if running.stdout is None:
+            raise ValueError("a pipe was asked for")
+        timer = threading.Timer(deadline_s, running.kill)
+        timer.start()
+        try:
+            written = running.stdout.read(most + 1)
+            late = not timer.is_alive()
+            if len(written) > most:
+                running.kill()
+            status = running.wait()
+        finally:
+            timer.cancel()
+            running.kill()
+    whole = len(written) <= most and not late and status == 0
+    if status > 0:
+        raise GitFailed(arguments, status, "")
+    return written[:most], whole
 
 
 def lines(output: bytes) -> list[str]:

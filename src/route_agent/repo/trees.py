@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from route_agent.errors import RepositoryState
 from route_agent.records.change import ABSENT, REGULAR, SYMLINK, Change, FileChange
-from route_agent.repo.git import GitFailed, git, lines
+from route_agent.repo.git import GitFailed, git, git_start, lines
 from route_agent.repo.repository import Repository
 from route_agent.repo.working import Snapshot, Working
 
@@ -95,18 +95,34 @@ class Trees:
             environment["GIT_INDEX_FILE"] = str(index)
         if work_tree:
             environment["GIT_WORK_TREE"] = str(work_tree)
-        carried = tuple(
+        place = work_tree or self.folder
+        try:
+            return git(*arguments, cwd=place, stdin=stdin, environment=environment, settings=self._carried)
+        except GitFailed as error:
+            error.hint = self._fetch or error.hint
+            raise
+
+    def start_of_git(self, *arguments: str, most: int, deadline_s: float) -> tuple[bytes, bool]:
+        """What a git command writes, within bounds, and whether that is all."""
+        environment = {**_APART, "GIT_DIR": str(self.git_dir)}
+        return git_start(
+            *arguments,
+            cwd=self.folder,
+            most=most,
+            deadline_s=deadline_s,
+            environment=environment,
+            settings=self._carried,
+        )
+
+    @property
+    def _carried(self) -> tuple[str, ...]:
+        """The user's settings that decide how files become trees."""
+        return tuple(
             part
             for name, value in self.repository.settings.items()
             if name.startswith("core.")
             for part in ("-c", f"{name}={value}")
         )
-        place = work_tree or self.folder
-        try:
-            return git(*arguments, cwd=place, stdin=stdin, environment=environment, settings=carried)
-        except GitFailed as error:
-            error.hint = self._fetch or error.hint
-            raise
 
     def snapshot(self) -> Snapshot:
         """The tree of HEAD plus staged, unstaged and untracked work, as it is at this moment.

@@ -10,12 +10,14 @@ from route_agent.records.runs import Cost
 from route_agent.verifying import interval, tells_bad_from_good
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from route_agent.gate import Judgement
     from route_agent.records.checks import CheckRun
     from route_agent.records.lanes import Call
     from route_agent.records.reproductions import Reproduction
     from route_agent.records.reviews import Review, Track
-    from route_agent.records.risk import Decision, Risk
+    from route_agent.records.risk import Decision, Risk, WhatIf
     from route_agent.records.runs import Attempt, Evidence, Quote, Run
 
 SCHEMA = 1
@@ -94,6 +96,7 @@ def risk_object(risk: Risk) -> dict[str, Any]:
                 "points": signal.points,
                 "provenance": signal.provenance.value,
                 "evidence": list(signal.evidence),
+                "rule": signal.rule or None,
             }
             for signal in risk.signals
         ],
@@ -113,12 +116,30 @@ def decision_object(decision: Decision) -> dict[str, Any]:
     }
 
 
-def explain_object(risk: Risk, decision: Decision, notices: tuple[str, ...]) -> dict[str, Any]:
+def explain_object(
+    risk: Risk,
+    decision: Decision,
+    notices: tuple[str, ...],
+    answers: Sequence[WhatIf] = (),
+    quote: Quote | None = None,
+) -> dict[str, Any]:
     """The object that `explain --json` prints."""
     return {
         "schema": SCHEMA,
         "risk": risk_object(risk),
         "decision": decision_object(decision),
+        "what_if": [
+            {
+                "kind": it.kind,
+                "condition": it.condition,
+                "score": it.score,
+                "lane": it.lane,
+                "changes_lane": it.changes,
+                "files": list(it.files),
+            }
+            for it in answers
+        ],
+        "quote": quote_object(quote) if quote else None,
         "notices": list(notices),
     }
 

@@ -40,7 +40,7 @@ REPLAYED = "recorded replies, no model was called"
 
 def show_value(signal: Signal) -> str:
     """A signal's value as the classifier line prints it."""
-    return str(signal.value).lower()
+    return "unknown" if signal.value is None else str(signal.value).lower()
 
 
 def render(run: Run, *, verbose: bool = False) -> Lines:
@@ -92,9 +92,17 @@ def _reproduction_lines(made: Reproduction, *, verbose: bool) -> Iterator[tuple[
         yield from ((f"     {line}", "dim") for line in made.patch.splitlines())
 
 
+# of the mission's formula: always shown, in its order
+FORMULA = ("files", "schema_change", "auth_code", "test_failures", "new_code")
+
+
 def classifier(risk: Risk) -> str:
-    """One line with every signal."""
-    return "classifier: " + " ".join(f"{signal.name}={show_value(signal)}" for signal in risk.signals)
+    """One line: the formula's signals, and what else holds; other counts only where they weigh something."""
+    return "classifier: " + " ".join(
+        f"{signal.name}={show_value(signal)}"
+        for signal in risk.signals
+        if signal.name in FORMULA or signal.value is True or signal.points
+    )
 
 
 def decision_lines(risk: Risk, decision: Decision) -> Iterator[tuple[str, str]]:
@@ -159,19 +167,6 @@ def verification(run: Run) -> str:
     if last is None:
         return f"verification: {run.verification}   result: no patch was judged"
     return f"verification: {run.verification}   result: {'pass' if last.accepted else 'fail'}"
-
-
-def explain(risk: Risk, decision: Decision, notices: tuple[str, ...], without: tuple[str, ...]) -> Lines:
-    """The signal table, the decision, and what would change it."""
-    told = [(f"{'signal':20} {'value':>7} {'points':>7}  {'from':8} evidence", "bold")]
-    for signal in risk.signals:
-        points = f"+{signal.points}" if signal.points else "0"
-        facts = f"{signal.name:20} {show_value(signal):>7} {points:>7}  {signal.provenance.value:8}"
-        told.append((f"{facts} {'; '.join(signal.evidence)}".rstrip(), "" if signal.raised else "dim"))
-    told += decision_lines(risk, decision)
-    told += [(line, "") for line in without]
-    told += [(f"note      {notice}", "yellow") for notice in notices]
-    return told
 
 
 def render_gate(judged: Judgement) -> Lines:

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from route_agent.records.checks import CheckRun
     from route_agent.records.events import Listener
     from route_agent.records.exchanges import Exchange
-    from route_agent.records.grades import TaskClass
     from route_agent.records.lanes import Call, ModelReply, Prompt, Request
     from route_agent.repo.trees import Trees
 
@@ -60,7 +59,7 @@ class Means:
 
     Attributes:
         brief: the task's text.
-        task_class: what it asks for.
+        wanted: whether the policy wants one for such a task.
         start: the tree that lanes edit.
         baseline: the checks there.
         policy: when a test is wanted, from whom, and how often it is asked for.
@@ -80,7 +79,7 @@ class Means:
     """
 
     brief: str
-    task_class: TaskClass
+    wanted: bool
     start: str
     baseline: CheckRun
     policy: Policy

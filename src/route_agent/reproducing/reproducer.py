@@ -51,8 +51,7 @@ class Reproducer:
     def quote(self) -> str:
         """What it could cost, for a look that calls nothing; empty where none would be asked for."""
         means = self._means
-        wanted = means.task_class in means.policy.reproduce.when
-        if not wanted or means.off or rules.blind(means.baseline):
+        if not means.wanted or means.off or rules.blind(means.baseline):
             return ""
         lane, spec = means.writers[0]
         prompt = replace(means.ask(spec).prompt, system=rules.SYSTEM)
@@ -68,7 +67,7 @@ class Reproducer:
         """
         means, spec = self._means, self._means.specs[author.name]
         self._author = author
-        if self._future is not None or spec.is_fixer or means.task_class not in means.policy.reproduce.when:
+        if self._future is not None or spec.is_fixer or not means.wanted:
             return
         if why := means.off or rules.blind(means.baseline):
             self._found = self._none(why)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from route_agent.tampering.words import Edit, Task
 
-_BEHAVIOUR = ("bug", "feature")
+_BEHAVIOUR = frozenset({
+    "bug", "flaky", "performance", "feature", "architecture", "deploy", "migration", "auth", "incident",
+})  # fmt: skip
+_MAY_BE_DATA = frozenset({"deploy", "migration"})  # what these ask for may stand in no source at all
 _SUPPRESSION = re.compile(
     r"(?:#|//|/\*|<!--|--)[ \t]*(?:(?:ruff|flake8):[ \t]*)?(?:"
     r"noqa\b|type:[ \t]*ignore|pylint:[ \t]*disable|nosec\b|pragma:[ \t]*no[ \t]cover|eslint-disable"
@@ -65,7 +68,7 @@ def _only_words(edits: Sequence[Edit], task: Task) -> Iterator[Hit]:
             line = next((number for number, _ in edit.added()), 0)
             what = "only comments and documentation are changed"
             yield Hit("comment-only", edit.path, line, what, topic="code")
-    elif changed and not sources and not _is_about_tests(changed, task):
+    elif changed and not (sources or task.task_class in _MAY_BE_DATA or _is_about_tests(changed, task)):
         what = "no source is changed, though the task asks for another behaviour"
         yield Hit("source-unchanged", changed[0].path, 0, what, topic="code")
 
