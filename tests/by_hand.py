@@ -108,13 +108,18 @@ def usual(records: Records, model: str, tasks: Sequence[str], share: Fraction) -
 
 
 def even(
-    records: Records, models: Sequence[str], strong: str, tasks: Sequence[str], reject: Fraction = NONE
+    records: Records,
+    models: Sequence[str],
+    strong: str,
+    tasks: Sequence[str],
+    reject: Fraction = NONE,
+    caps: dict[str, Fraction] | None = None,
 ) -> Fraction | None:
     """The false-accept rate at which a ladder solves as much as always-strong: exact for two lanes."""
     target = ladder(records, [strong], tasks, Rates(), {})[0]
 
     def gain(rate: Fraction) -> Fraction:
-        return ladder(records, models, tasks, Rates(rate, reject), {})[0] - target
+        return ladder(records, models, tasks, Rates(rate, reject), caps or {})[0] - target
 
     at_none, at_all = gain(NONE), gain(ONE)
     if at_none < 0 or at_all >= 0:

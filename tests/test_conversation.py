@@ -14,17 +14,23 @@ from desks import Bench, bench
 from loopback import KEY_ENV, Fault, Loopback, Reply, Request
 from sandpit import ADD, FIX, POLICY, Result, Sandpit, provider_env, replies
 from shelves import shelf_of
+from test_ledger import answered
+from test_ledger import run as begun
 
+from route_agent import places
 from route_agent.asking import MAX_NEEDS, Need, needs_in
 from route_agent.config import Endpoint, Provider
-from route_agent.errors import BadPatch, LimitReached, PolicyError, ProviderError
+from route_agent.errors import BadPatch, CapReached, LimitReached, PolicyError, ProviderError
 from route_agent.lanes.conversation import ANSWERED, TOO_MANY
 from route_agent.lanes.model import ModelLane
+from route_agent.lanes.race import RaceLane
 from route_agent.lanes.terms import Meter, Most, Terms, terms_of
+from route_agent.ledger.store import Ledger
 from route_agent.policy import Cap, LaneSpec, parse_policy
 from route_agent.records.change import Change
-from route_agent.records.lanes import Prompt, Proposal, Purpose
+from route_agent.records.lanes import CallState, Prompt, Proposal, Purpose
 from route_agent.records.lanes import Request as Wish
+from route_agent.records.runs import Attempt
 
 TASK = ("--task", "sums must be right")
 KEY = "sk-ant-LOOKUPCANARY0123456789"
@@ -292,6 +298,7 @@ def test_one_turn_brings_only_so_much(tmp_path: Path, pit: Sandpit, server: Loop
     ("cap", "calls", "words"),
     [
         # 1,200 in and 80 out for each call, at $1 and $5 a million
+        ("{calls: 1}", 1, r"cap of 1 call for one attempt is reached \(1 made\)"),
         ("{tokens: 1000}", 1, r"cap of 1,000 tokens for one attempt is reached \(1,280 used\)"),
         ("{tokens: 1500}", 1, r"cap of 1,500 tokens .*\(1,280 used, the next call reads [\d,]+\)"),
         ("{usd: 0.002}", 0, r"cap of \$0.002 .*\(\$0.0000 spent, the next call is expected at \$0.0\d+\)"),
@@ -299,23 +306,101 @@ def test_one_turn_brings_only_so_much(tmp_path: Path, pit: Sandpit, server: Loop
         ("{seconds: 0.001}", 0, r"cap of 0.001 s .*\([\d.]+ s gone\)"),
     ],
 )  # fmt: skip
-def test_a_cap_ends_the_run_at_its_limit_and_never_with_a_patch(
+def test_a_lane_at_its_cap_hands_over_at_once_and_never_with_a_patch(
     tmp_path: Path, server: Loopback, cap: str, calls: int, words: str
 ) -> None:
-    pit = Sandpit(tmp_path / "pit", policy=POLICY.replace("model: small-1", f"model: small-1, cap: {cap}"))
-    server.script(
-        "small-1", Reply("READ calc.py") if "1500" in cap or "95" in cap else Reply(FIX), Reply(FIX)
-    )
+    capped = POLICY.replace("model: small-1", f"model: small-1, attempts: 2, cap: {cap}")
+    pit = Sandpit(tmp_path / "pit", policy=capped)
+    asks = any(it in cap for it in ("calls", "1500", "95"))
+    server.script("small-1", Reply("READ calc.py") if asks else Reply(FIX), Reply(FIX))
+    server.script("large-1", Reply(FIX))
+
+    done = run(pit, server)
+
+    assert done.exit_code == 0, done.stdout + done.stderr
+    assert [model for _, model in server.calls] == ["small-1"] * calls + ["large-1"]
+    fast, strong = done.json["attempts"]
+    assert (fast["failure"], fast["second"]["accepts"], strong["failure"]) == ("capped", False, None)
+    assert re.search(rf"^lane fast's {words}", fast["reason"]), fast["reason"]
+    assert f"raise cap.{cap[1:].partition(':')[0]} of lane fast in the policy" in fast["reason"]
+    # 1,200 in and 80 out for the strong lane at $10 and $50 a million; what the capped one spent is spent
+    assert done.json["cost_usd"] == pytest.approx(calls * 0.0016 + 0.016)
+    (told, _) = Ledger(places.ledger_file()).lane_statistics()
+    assert (told.lane, told.attempts, told.accepted) == ("fast", 1, 0)
+    assert told.cost_micro_usd == calls * 1600
+
+
+def test_the_top_lane_stops_at_its_cap_too_and_the_run_says_which_it_was(
+    tmp_path: Path, server: Loopback
+) -> None:
+    policy = POLICY.replace("model: large-1", "model: large-1, cap: {calls: 1}")
+    pit = Sandpit(tmp_path / "pit", policy=policy)
+    server.script("small-1", Reply("no patch"), Reply("none"))
+    server.script("large-1", Reply("READ calc.py"), Reply(FIX))
 
     done = run(pit, server)
 
     assert done.exit_code == 5, done.stdout + done.stderr
-    assert len(server.calls) == calls
-    (attempt,) = done.json["attempts"]
-    assert attempt["failure"] == "limit"
-    assert re.search(words, attempt["reason"]), attempt["reason"]
-    assert f"raise cap.{cap[1:].partition(':')[0]} of the lane in the policy" in attempt["reason"]
-    assert done.json["cost_usd"] == pytest.approx(calls * 0.0016)
+    assert done.json["verdict"] == "limit"
+    assert done.json["reason"].startswith("lane strong's cap of 1 call for one attempt is reached")
+    assert [it["failure"] for it in done.json["attempts"]] == ["unappliable", "capped"]
+
+
+def test_a_cap_that_is_learnt_holds_from_the_tenth_attempt_on(tmp_path: Path, server: Loopback) -> None:
+    policy = POLICY.replace("model: small-1", "model: small-1, cap: {calls: p90}")
+    pit = Sandpit(tmp_path / "pit", policy=policy)
+    with_one_call(9)
+    server.script("small-1", *[Reply("READ calc.py"), Reply(FIX)] * 2)
+    server.script("large-1", Reply(FIX))
+
+    free, held = run(pit, server), run(pit, server)
+
+    assert [it["failure"] for it in free.json["attempts"]] == [None], free.stdout
+    assert [it["failure"] for it in held.json["attempts"]] == ["capped", None], held.stdout
+    assert (
+        "cap of 1 call for one attempt is reached (1 made, p90 of its own attempts)"
+        in (held.json["attempts"][0]["reason"])
+    )
+
+
+def with_one_call(attempts: int) -> None:
+    """So many earlier attempts of the fast lane that took a request each, in the user's ledger."""
+    made = Attempt(
+        "fast", "openai", "small-1", (answered(model_requested="small-1", model_served="small-1"),)
+    )
+    ledger = Ledger(places.ledger_file())
+    ledger.begin(begun("past"), forced_lane=False)
+    for number in range(1, attempts + 1):
+        ledger.add_attempt("past", number, made)
+    ledger.close()
+
+
+def test_a_cap_that_is_reached_in_a_race_names_the_lane(tmp_path: Path, server: Loopback) -> None:
+    server.script("small", Reply("READ calc.py"), Reply("patch"))
+    server.script("large", Reply("patch"))
+    endpoint = Endpoint(
+        "loop", Provider(base_url=server.openai_url, key_env=KEY_ENV), "sk-loop-0123456789abcdef"
+    )
+    one, two = (
+        ModelLane(name, LaneSpec(provider="loop", model=model, max_output_tokens=1000), endpoint)
+        for name, model in (("one", "large"), ("two", "small"))
+    )
+
+    with (
+        bench(tmp_path, fit=only_patches, terms=lambda lane: Terms(calls=Most(1))) as means,
+        pytest.raises(CapReached, match=r"lane two's cap of 1 call"),
+    ):
+        RaceLane("duel", (one, two), at_once=True).propose(Wish("0" * 40, Prompt("", "Fix it.")), means.desk)
+
+
+def test_a_request_that_was_turned_away_is_none_of_a_lanes_calls() -> None:
+    meter = Meter(Terms(calls=Most(1)), "fast")
+
+    meter.add(answered(state=CallState.FAILED, cost_micro_usd=0, usage=None))
+    meter.refuse_next(Prompt("", ""), 0)
+    meter.add(answered(state=CallState.LOST, cost_micro_usd=None, usage=None))
+    with pytest.raises(CapReached, match=r"lane fast's cap of 1 call"):
+        meter.refuse_next(Prompt("", ""), 0)
 
 
 def test_a_call_is_hung_up_on_when_the_time_of_its_attempt_is_over(tmp_path: Path, server: Loopback) -> None:
@@ -331,7 +416,7 @@ def test_a_call_is_hung_up_on_when_the_time_of_its_attempt_is_over(tmp_path: Pat
 
 
 def test_a_cap_may_be_a_quantile_of_the_lanes_own_attempts() -> None:
-    spec = LaneSpec(provider="loop", model="m", cap=Cap(tokens="p90", usd="p50", seconds=30))
+    spec = LaneSpec(provider="loop", model="m", cap=Cap(tokens="p90", usd="p50", calls="p80", seconds=30))
     asked: list[tuple[str, float]] = []
 
     def known(what: str, share: float) -> float | None:
@@ -340,7 +425,7 @@ def test_a_cap_may_be_a_quantile_of_the_lanes_own_attempts() -> None:
 
     terms = terms_of(spec, known)
 
-    assert asked == [("tokens", 0.9), ("usd", 0.5)]
+    assert asked == [("tokens", 0.9), ("usd", 0.5), ("calls", 0.8)]
     assert (terms.tokens, terms.usd, terms.seconds) == (Most(5000, "p90"), None, Most(30))
 
 

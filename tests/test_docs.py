@@ -277,6 +277,8 @@ POLICY_TABLES: dict[str, type[BaseModel]] = {
     "models": policy.LaneSpec,
     "cap": policy.Cap,
     "routing": policy.Routing,
+    "after": policy.AfterRules,
+    "learned": policy.AcceptRule,
     "signals": policy.SignalRule,
     "checks": policy.CheckSpec,
     "paths": policy.PathRules,
@@ -291,6 +293,7 @@ CONFIG_TABLES: dict[str, type[BaseModel]] = {
     "providers": config.Provider,
     "rates": config.Rate,
     "budgets": config.Budgets,
+    "floor": config.Floor,
     "trust": config.Trust,
 }
 

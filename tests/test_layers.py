@@ -35,6 +35,7 @@ LAYERS = (
         "linerules",
         "outcomes",
         "replaying",
+        "tuning",
         "resampling",
         "routingspec",
         "covering",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 
 import pytest
 
+from route_agent.afterwards import Efforts
 from route_agent.errors import LedgerError, LimitReached, UsageError
 from route_agent.ledger.allowances import Payer
 from route_agent.ledger.budget import Purse
@@ -18,8 +21,10 @@ from route_agent.ledger.reuse import request_key
 from route_agent.ledger.schema import SCHEMA_VERSION
 from route_agent.ledger.store import Ledger, now
 from route_agent.pricing import Prices, Rates
+from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import Isolation, IsolationLevel
-from route_agent.records.grades import Failure, Verdict
+from route_agent.records.facts import Facts
+from route_agent.records.grades import Failure, TaskClass, Verdict
 from route_agent.records.lanes import (
     Call,
     CallState,
@@ -31,6 +36,7 @@ from route_agent.records.lanes import (
     Usage,
     is_other_model,
 )
+from route_agent.records.risk import Advice, Decision, Provenance, Risk, SecondDecision, Signal
 from route_agent.records.runs import Attempt, Cost, Quote, Run
 
 PRICES = Prices({"m": Rates(Decimal(1), Decimal(10))}, frozenset({"recorded", "here"}))
@@ -287,7 +293,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
 OLD = Path(__file__).parent / "ledgers"
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_file_that_an_older_version_wrote_is_brought_up_to_date_and_nothing_is_lost(
     tmp_path: Path, version: int
 ) -> None:
@@ -305,7 +311,8 @@ def test_a_file_that_an_older_version_wrote_is_brought_up_to_date_and_nothing_is
     assert ledger.report("latest")["id"] == told["id"]
     assert [lane.lane for lane in ledger.lane_statistics()] == ["fast", "strong"]
     assert ledger.spent("repository = :it", {"it": told["repository"]}) == 19_250
-    assert ledger.calibration("fast", "small-1") == 1.0  # what was estimated then, nobody wrote down
+    # what was estimated before version 3, nobody wrote down
+    assert (ledger.calibration("fast", "small-1") == 1.0) is (version < 3)
     assert ledger.stored_reply("") is None
     assert ledger.integrity() == "ok"
     mine = purse(ledger, "new")
@@ -316,9 +323,13 @@ def test_a_file_that_an_older_version_wrote_is_brought_up_to_date_and_nothing_is
     ledger.close()
 
     database = sqlite3.connect(path)
-    assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 3
+    assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 4
     kept = database.execute("SELECT id, lane, cost_micro_usd, reply FROM call ORDER BY id").fetchall()
     assert kept[: len(before)] == before
+    mode, signals, paths = database.execute("SELECT mode, signals, paths FROM run ORDER BY rowid").fetchone()
+    assert (mode, paths) == ("rules", None)  # which files it was, nobody wrote down
+    assert {"name", "value", "points", "provenance"} <= json.loads(signals)[0].keys()
+    assert database.execute("SELECT calls, effort, paths FROM attempt").fetchone() == (None, None, None)
     fresh = Ledger(tmp_path / "fresh.sqlite3")
     fresh.close()
     assert _tables(path) == _tables(tmp_path / "fresh.sqlite3")
@@ -440,6 +451,28 @@ def test_a_quantile_is_what_so_many_attempts_stayed_within(ledger: Ledger) -> No
     assert ledger.lane_quantile("fast", "other", "seconds", 0.9) is None
 
 
+def test_an_attempt_that_was_stopped_would_have_taken_more_so_that_no_cap_lowers_the_next(
+    ledger: Ledger,
+) -> None:
+    ledger.begin(run("a"), forced_lane=False)
+    for number in range(1, 11):
+        stopped = Failure.CAPPED if number == 1 else None
+        call = answered(cost_micro_usd=number * 1000, usage=Usage(number * 100, 0, 0, 0))
+        made = Attempt("fast", "p", "m", (call,) * number, failure=stopped, seconds=float(number))
+        ledger.add_attempt("a", number, made)
+    for failure in (Failure.CAPPED, Failure.LIMIT):  # before its first call
+        ledger.add_attempt("a", 20 + len(failure), Attempt("fast", "p", "m", failure=failure))
+
+    # of ten, the one at the cap of one call stands last; without that the half would lie at five
+    assert ledger.lane_quantile("fast", "m", "calls", 0.5) == 6
+    assert ledger.lane_quantile("fast", "m", "calls", 0.9) == 10
+    assert ledger.lane_quantile("fast", "m", "calls", 0.99) == 10
+    found = ledger.efforts("fast", "m")
+    assert list(found.calls) == [10, 9, 8, 7, 6, 5, 4, 3, 2, inf]
+    assert list(found.usd)[:2] == [100_000, 81_000]
+    assert ledger.efforts("fast", "other") == ledger.efforts("strong", "m") == Efforts()
+
+
 def test_attempts_without_an_answer_or_a_price_say_nothing_of_what_one_takes(ledger: Ledger) -> None:
     ledger.begin(run("a"), forced_lane=False)
     for number in range(1, 11):
@@ -450,6 +483,7 @@ def test_attempts_without_an_answer_or_a_price_say_nothing_of_what_one_takes(led
     assert ledger.lane_quantile("fast", "m", "usd", 0.5) is None
     assert ledger.lane_quantile("fast", "m", "tokens", 0.5) is None
     assert ledger.lane_quantile("fast", "m", "seconds", 0.5) == 3.0
+    assert ledger.lane_quantile("fast", "m", "calls", 0.5) == 1
 
 
 def test_the_calibration_is_the_median_of_what_was_counted_and_bounded(ledger: Ledger) -> None:
@@ -472,6 +506,112 @@ def test_the_calibration_is_the_median_of_what_was_counted_and_bounded(ledger: L
         count(10, model="tiny", served="tiny")
     assert (ledger.calibration("fast", "big"), ledger.calibration("fast", "tiny")) == (3.0, 0.3)
     assert ledger.calibration("strong", "m") == 1.0
+
+
+# --- both decisions ---------------------------------------------------------------------------------------
+
+
+def change(*paths: str) -> Change:
+    return Change("1", "2", tuple(FileChange(it, "100644", "100644", "a", "b", 1, 0) for it in paths))
+
+
+def row(ledger: Ledger, table: str) -> dict[str, object]:
+    database = sqlite3.connect(ledger.path)
+    database.row_factory = sqlite3.Row
+    found = dict(database.execute(f"SELECT * FROM {table}").fetchone())
+    database.close()
+    return found
+
+
+def test_what_another_policy_would_decide_by_is_written_down_with_the_decision(ledger: Ledger) -> None:
+    key = "sk-ant-api03-" + "A" * 40
+    advice = Advice("complexity", "strong", ("complexity 0.9",), complexity=0.9)
+    decided = replace(
+        run(),
+        risk=Risk(3, (Signal("files", 2, 2, Provenance.TRUSTED, ("a.py",)), Signal("untested", None, 0, Provenance.TRUSTED))),
+        decision=Decision(
+            "fast", ("fast", "strong"), ("why",), "bug", "default", "0" * 12, mode="hybrid", phase="implement",
+            advice=(advice,), class_named=True,
+        ),
+    )  # fmt: skip
+    ledger.begin(decided, forced_lane=False)
+
+    ledger.decided(decided, Facts("b", change("a.py", f"{key}.py"), named=("c.py",)))
+
+    kept = row(ledger, "run")
+    told = ("mode", "phase", "class_named", "task_class", "score", "first_lane")
+    assert [kept[name] for name in told] == ["hybrid", "implement", 1, "bug", 3, "fast"]
+    assert json.loads(str(kept["paths"])) == {
+        "changed": ["a.py", "[redacted:anthropic-key].py"], "named": ["c.py"], "left_out": 0
+    }  # fmt: skip
+    assert [(it["name"], it["value"], it["points"]) for it in json.loads(str(kept["signals"]))] == [
+        ("files", 2, 2),
+        ("untested", None, 0),
+    ]
+    assert json.loads(str(kept["advice"]))[0]["complexity"] == 0.9
+
+
+def test_an_attempt_keeps_what_its_second_decision_went_by(ledger: Ledger) -> None:
+    ledger.begin(run(), forced_lane=False)
+    second = SecondDecision(accepts=True, reasons=(), score=4, effort=0.75, likely=0.9)
+    failed = answered(state=CallState.FAILED, cost_micro_usd=0)
+    made = Attempt(
+        "fast",
+        "p",
+        "m",
+        (failed, answered(), answered()),
+        change=change("a/é.py"),
+        confidence=0.8,
+        second=second,
+    )
+
+    ledger.add_attempt("r1", 1, made)
+
+    kept = row(ledger, "attempt")
+    told = ("calls", "score", "effort", "likely", "confidence", "paths")
+    assert [kept[name] for name in told] == [2, 4, 0.75, 0.9, 0.8, json.dumps(["a/é.py"])]
+
+
+def test_paths_are_counted_by_the_runs_that_left_their_lane_over_them(ledger: Ledger) -> None:
+    def climbed(run_id: str, *attempts: Attempt, repository: str = "/r", replayed: bool = False) -> None:
+        ledger.begin(replace(run(run_id, replayed=replayed), repository=repository), forced_lane=False)
+        for number, made in enumerate(attempts, 1):
+            ledger.add_attempt(run_id, number, made)
+
+    weak = Attempt("fast", "p", "m", failure=Failure.WEAK, change=change("a.py", "b.py"))
+    strong = Attempt("strong", "p", "n", change=change("a.py"))
+    climbed("one", weak, strong)
+    climbed("two", weak, strong)
+    climbed("again", weak, weak)
+    climbed("accepted", replace(weak, failure=None))
+    climbed("weather", replace(weak, failure=Failure.PROVIDER), strong)
+    climbed("fixed", Attempt("fixer", "fixer", "", failure=Failure.STILL_FAILING), strong)
+    climbed("elsewhere", weak, strong, repository="/other")
+    climbed("recorded", weak, strong, replayed=True)
+
+    assert ledger.escalated_paths("/r") == {"a.py": 2, "b.py": 2}
+    assert ledger.escalated_paths("/nowhere") == {}
+
+
+def test_statistics_are_by_lane_and_class_as_well(ledger: Ledger) -> None:
+    decision = Decision("fast", ("fast",), (), "bug", "default", "0" * 12)
+    classes: dict[str, TaskClass] = {"a": "bug", "b": "docs", "c": "docs"}
+    for run_id, task_class in classes.items():
+        told = replace(run(run_id), risk=Risk(0, ()), decision=replace(decision, task_class=task_class))
+        ledger.begin(told, forced_lane=False)
+        ledger.decided(told, Facts("", change()))
+        ledger.add_attempt(
+            run_id, 1, Attempt("fast", "p", "m", failure=Failure.WEAK if run_id == "c" else None)
+        )
+    ledger.begin(run("dead"), forced_lane=False)
+    ledger.add_attempt("dead", 1, Attempt("fast", "p", "m"))
+
+    found = [
+        (it.lane, it.task_class, it.accepted, it.attempts) for it in ledger.lane_statistics(by_class=True)
+    ]
+
+    assert found == [("fast", "bug", 1, 1), ("fast", "docs", 1, 2), ("fast", "unknown", 1, 1)]
+    assert [(it.task_class, it.attempts) for it in ledger.lane_statistics()] == [("", 4)]
 
 
 # --- the same request again --------------------------------------------------------------------------------

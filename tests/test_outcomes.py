@@ -80,8 +80,8 @@ def test_a_row_without_a_cost_is_left_out_and_counted_and_never_free(tmp_path: P
     table = read(tmp_path, f"{HEAD}\nm,a,1,\nm,b,1,2\n")
 
     assert list(table.outcomes["m"]) == ["b"]
-    assert table.notes == ("1 rows that say no cost are left out",)
-    assert "no outcomes in it: 1 rows say no cost" in refusal(tmp_path, f"{HEAD}\nm,a,1,\n")
+    assert table.notes == ("rows left out since they say no cost: 1",)
+    assert "no outcomes in it; rows that say no cost: 1" in refusal(tmp_path, f"{HEAD}\nm,a,1,\n")
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_the_ledgers_lanes_are_models_and_unknown_costs_and_results_are_left_out
         "model-of-strong": {"a": Outcome(1.0, 1.0, seconds=2.0)},
         "strong": {"a": Outcome(1.0, 1.0, seconds=2.0)},
     }
-    assert "1 attempts are left out: they have no known cost" in table.notes
-    assert any("ended before their patch was judged" in note for note in table.notes)
+    assert "attempts left out since their cost is not known: 1" in table.notes
+    assert any("their patch was not judged" in note for note in table.notes)
     assert table.rows == 2
 
 
@@ -243,7 +243,7 @@ def test_a_run_whose_commit_was_reverted_is_not_solved_unless_the_revert_was(tmp
     back = Try("one", str(pit.root), "one", "fast", "m", True, 1.0, 1.0)
     table = read_ledger([back])
     assert table.outcomes["fast"]["one"].resolved == 0.0
-    assert table.notes[-1] == "1 accepted runs were reverted later and count as not solved"
+    assert table.notes[-1] == "accepted runs that were reverted later and count as not solved: 1"
 
 
 def replay(*arguments: str) -> tuple[int, str, str]:
@@ -258,6 +258,9 @@ def test_an_empty_ledger_is_told_as_that() -> None:
 
     assert code == 0
     assert printed.startswith("nothing to replay: the ledger has no judged attempt")
+    told = json.loads(replay("--json")[1])
+    assert (told["n"], told["cascade"], told["break_even_false_accept"]) == (0, None, None)
+    assert told["verdict"] == printed.strip()
 
 
 def test_a_ledger_in_which_strong_was_asked_only_after_fast_failed_gets_no_verdict() -> None:

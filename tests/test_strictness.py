@@ -8,9 +8,8 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sandpit import FIX, Sandpit, replies
+from sandpit import Sandpit
 
-from route_agent import places
 from route_agent.config import Config, load_config
 from route_agent.decide import policy_in_force
 from route_agent.errors import ConfigError
@@ -21,6 +20,7 @@ from route_agent.repo.repository import Repository
 from route_agent.routing import route
 from route_agent.routingspec import Condition
 from route_agent.strictness import Floor, FloorLimits, stricter, tightened
+from route_agent.task import Options, _limited
 
 CLASSES = get_args(TaskClass)
 MILD_TO_STRICT = ["never", "when_weak", "always"]
@@ -155,28 +155,27 @@ def test_no_task_starts_lower_above_a_floor(
 
 
 def test_what_was_tightened_is_told_in_words() -> None:
-    default = parse_policy(presets()["default"].read_bytes(), "default")
+    policy = parse_policy(OTHER_LANES, "other.yaml")
     floor = Floor.model_validate(
         {
             "by": "the organisation",
             "routing": {"always_strong_if": ["money"], "strong_min_score": 5},
-            "accept": {"default": "covered", "fast": {"docs": "ran"}},
-            "limits": {"max_usd": 0.5, "max_attempts": 9},
-            "paths": {"deny": ["vendor"]},
+            "accept": {"default": "ran", "large": {"docs": "static"}},
+            "limits": {"max_usd": 0.5, "max_attempts": 9, "unpriced": "refuse"},
+            "paths": {"deny": ["vendor", "dist"]},
         }
     )
 
-    now, (told,) = tightened(default, (floor,))
+    now, (told,) = tightened(policy, (floor,))
 
     assert told == (
-        "stricter than the policy, by the organisation: always_strong_if + money; fast_max_score 6 → 4;"
-        " strong_min_score 7 → 5; accept.fast docs: ran;"
-        " accept.strong default: covered, docs: covered, lint: covered, format: covered, types: covered;"
-        " accept.verifier default: covered; limits.max_usd 1 → 0.5; paths.deny + vendor"
+        "stricter than the policy, by the organisation: always_strong_if + money; fast_max_score 9 → 4;"
+        " strong_min_score 14 → 5; accept.small default: ran; accept.large docs: static;"
+        " limits.max_usd 1 → 0.5; limits.unpriced reserve → refuse; paths.deny + dist"
     )
-    assert now.bar("fast", "docs") is Grade.RAN
-    assert now.limits.max_attempts == default.limits.max_attempts
-    assert now.hash != default.hash
+    assert (now.bar("large", "docs"), now.bar("large", "bug")) == (Grade.STATIC, Grade.COVERED)
+    assert now.limits.max_attempts == policy.limits.max_attempts
+    assert now.hash != policy.hash
 
 
 # --- the files -----------------------------------------------------------------------------------------------
@@ -222,21 +221,11 @@ def test_a_fault_in_a_floor_is_told_with_its_line(tmp_path: Path, text: str, tol
         layers(tmp_path, "", text)
 
 
-def test_an_option_does_not_lift_a_limit_above_the_floor(tmp_path: Path) -> None:
-    pit = Sandpit(tmp_path / "pit")
-    own = places.config_file()
-    own.parent.mkdir(parents=True)
-    own.write_text("floor: {by: the team, limits: {max_usd: 0.25}}\n")
+def test_an_option_does_not_lift_a_limit_above_the_floor() -> None:
+    policy = parse_policy(presets()["default"].read_bytes(), "default")
+    config = Config.model_validate({"floor": [{"by": "the team", "limits": {"max_usd": 0.25}}]})
 
-    done = pit.run(
-        "--task",
-        "sums must be right",
-        "--replay",
-        str(replies(tmp_path, ("fast", FIX))),
-        "--max-usd",
-        "50",
-        "--json",
-    )
+    now, told = _limited(policy, Options(max_usd=50, max_attempts=2), config)
 
-    assert done.exit_code == 0, done.stderr
-    assert "stricter than the policy, by the team: limits.max_usd 50 → 0.25" in done.json["notices"]
+    assert (now.limits.max_usd, now.limits.max_attempts) == (0.25, 2)
+    assert told == ("stricter than the policy, by the team: limits.max_usd 50 → 0.25",)

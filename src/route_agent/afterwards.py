@@ -116,14 +116,15 @@ class Standing:
         return failure is not None
 
 
-def touched(change: Change, patch: str, policy: Policy) -> Touched:
+def touched(change: Change, patch: str, policy: Policy, fits: frozenset[TaskClass] = frozenset()) -> Touched:
     """What a patch really touches, by the router that sent the task on its way.
 
     Args:
         patch: the change as git writes it.
+        fits: every class that the task fits: some are never sent down.
     """
     found = risk.assess(risk.facts_of(change, patch), policy)
-    advice = routing.ROUTERS[policy.routing.mode](routing.Situation(found, policy))
+    advice = routing.ROUTERS[policy.routing.mode](routing.Situation(found, policy, fits))
     always = [it for it in found.signals if it.raised and it.name in policy.routing.always_strong_if]
     why = "; ".join(advice.reasons)
     if always:

@@ -246,7 +246,9 @@ class Attempting:
             contents=self._contents(attempt),
             efforts=self.efforts(attempt) if attempt.requests else Efforts(),
             higher=attempt.lane != self.last,
-            touched=afterwards.touched(change, attempt.patch, self.policy) if change else None,
+            touched=afterwards.touched(change, attempt.patch, self.policy, frozenset(self.decision.fits))
+            if change
+            else None,
         )
 
     def _contents(self, attempt: Attempt) -> Contents | None:

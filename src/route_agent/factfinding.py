@@ -16,7 +16,7 @@ from route_agent.records.facts import Facts
 from route_agent.repo.author import name_of
 from route_agent.repo.past import past
 from route_agent.repo.touched import read_change
-from route_agent.risk.shape import is_tested_code, names_its_test, tested_stems, unlike_any
+from route_agent.risk.shape import is_tested_code, names_its_test, stems_of_tests, unlike_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -154,7 +154,7 @@ def _untested(
         if path in executed:
             places += _unexecuted(path, [it for it in changed.get(path, ()) if it > 0], executed[path])
             continue
-        stems = tested_stems(there) if stems is None else stems
+        stems = stems_of_tests(there) if stems is None else stems
         if not names_its_test(path, stems):
             places.append(f"{path}: no test is named after it (nothing was measured)")
     return {"untested": tuple(places[:_MAX_UNTESTED])}

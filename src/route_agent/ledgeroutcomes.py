@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from route_agent.ledger.tries import Try
 
 MOST_REPOSITORIES = 20  # in which reverts are looked for
+_NO_COST = "their cost is not known"
 _MEANS = (
     "a task is one brief on one tree, and solved means accepted on evidence and not seen reverted:"
     " a wrong patch that the evidence let pass counts as solved"
@@ -36,17 +37,17 @@ def read_ledger(tries: Sequence[Try], names: Collection[str] = ()) -> Table:
     left_out: Counter[str] = Counter()
     for it in tries:
         if it.accepted is None:
-            left_out["ended before their patch was judged (provider, environment, limit, raised)"] += 1
+            left_out["their patch was not judged (provider, environment, limit, raised)"] += 1
         elif it.cost_usd is None:
-            left_out["have no known cost"] += 1
+            left_out[_NO_COST] += 1
         else:
             right = it.accepted and it.run not in reverted
             outcome = Outcome(float(right), it.cost_usd, seconds=it.seconds)
             for name in (it.lane, it.model) if it.model in models else (it.lane,):
                 found.setdefault(name, {}).setdefault(it.task, []).append(outcome)
-    notes = [_MEANS, *(f"{count} attempts are left out: they {why}" for why, count in left_out.items())]
+    notes = [_MEANS, *(f"attempts left out since {why}: {count}" for why, count in left_out.items())]
     if back := len({it.run for it in tries if it.accepted} & reverted):
-        notes.append(f"{back} accepted runs were reverted later and count as not solved")
+        notes.append(f"accepted runs that were reverted later and count as not solved: {back}")
     return Table(
         {
             name: {task: _one(several) for task, several in tasks.items()}
@@ -54,7 +55,7 @@ def read_ledger(tries: Sequence[Try], names: Collection[str] = ()) -> Table:
         },
         {it.task: it.repository for it in tries},
         sum(len(several) for name in lanes for several in found.get(name, {}).values()),
-        left_out["have no known cost"],
+        left_out[_NO_COST],
         (),
         LEDGER,
         tuple(notes),

@@ -6,6 +6,7 @@ compared at all, so a hundred expressions over a large diff cost little more tha
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import unicodedata
@@ -17,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MAX_LINE = 1000  # characters; longer lines are looked at in pieces
-OVERLAP = 200
-MAX_SECONDS = 2.0  # for one text, in all; what is left then counts as unread
+MAX_LINE = 400  # characters; longer lines are looked at in pieces
+OVERLAP = 100
+MAX_SECONDS = 10.0  # for a whole change; what is left then counts as unread
 _MAX_WORDS = 128
+_MOST_WIDE = 2  # of three, each place of each is tried with each of the others: seconds for one line
 _LEAST_WORD = 2
 _AROUND = frozenset({"AT", "ASSERT", "ASSERT_NOT"})  # they look and take nothing
 _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 
 
 class TooSlow(Exception):
-    """The time for a text is used up."""
+    """The time is used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,26 @@ def why_refused(pattern: str) -> str:
         return "is no regular expression that can be read: it is too deep or too large"
     if _repeats_repetitions(parsed, within=False):
         return "repeats a repetition, such as (a+)+: that can take for ever on a line made for it"
+    if _wide(parsed) > _MOST_WIDE:
+        return f"has more than {_MOST_WIDE} open repetitions such as .* one after the other: write .{{0,80}}"
     return ""
+
+
+def _wide(parsed: Any) -> int:
+    """How many repetitions without an end, of nearly any letter, follow one another."""
+    found = 0
+    for op, arg in parsed:
+        name = str(op)
+        inner = [_wide(part) for part in _parts(name, arg)]
+        found += max(inner, default=0)
+        if name in _REPEATS and arg[1] > OVERLAP:
+            (kind, *rest), *others = [(str(it), value) for it, value in arg[2]] or [("", None)]
+            found += not others and (
+                kind in ("ANY", "NOT_LITERAL")
+                or (kind == "IN" and any(str(it) == "NEGATE" or "NOT_" in str(of) for it, of in rest[0]))
+                or (kind == "IN" and len(rest[0]) > 0 and "WORD" in str(rest[0]))
+            )
+    return found
 
 
 def _parser() -> Any:
@@ -66,7 +87,7 @@ def _repeats_repetitions(parsed: Any, *, within: bool) -> bool:
             return True
         inner = within
         if name in _REPEATS:
-            unbounded = arg[1] > MAX_LINE or arg[1] - arg[0] > 30
+            unbounded = arg[1] - arg[0] > 30
             if unbounded and within:
                 return True
             inner = within or (unbounded and name != "POSSESSIVE_REPEAT")
@@ -181,19 +202,23 @@ class Hit:
 
 
 class Lines:
-    """The lines of one text, ready to be looked through by many expressions."""
+    """The lines of one text, ready to be looked through by many expressions.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        ends: when the time for it is used up, on the monotonic clock; none where it may take any.
+    """
+
+    def __init__(self, text: str, ends: float = math.inf) -> None:
         # look-alikes of letters are those letters, as they are to a compiler
         self._text = text if text.isascii() else unicodedata.normalize("NFKC", text)
         self._lowered = self._text.lower()
-        self._ends = time.monotonic() + MAX_SECONDS
+        self._ends = ends
 
     def first(self, patterns: tuple[str, ...]) -> Hit | None:
         """The first line that one of the expressions matches.
 
         Raises:
-            TooSlow: the time for this text is used up.
+            TooSlow: the time is used up.
         """
         found: Hit | None = None
         for expression in expressions(patterns):
@@ -236,6 +261,15 @@ class Lines:
             if expression.compiled.search(line[start : start + MAX_LINE]):
                 return True
         return False
+
+
+def possible(patterns: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """The expressions that may match in a text of ASCII letters in lower case, or in any part of it."""
+    return tuple(
+        it.written
+        for it in expressions(patterns)
+        if not it.words or any(word in text for word in it.words)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -251,6 +251,9 @@ class Policy(Strict):
         checks = [check.name for check in self.checks]
         if twice := {name for name in checks if checks.count(name) > 1}:
             raise ValueError(f"two checks are called {min(twice)}")
+        for name in self.routing.start.values():
+            if name not in self.routing.ladder or self.models[name][0].is_fixer:
+                raise ValueError(f"routing.start names {name}, which is no lane of the ladder with a model")
         if all(spec.is_fixer for lane in self.routing.ladder for spec in self.models[lane]):
             raise ValueError("routing.ladder needs at least one lane with a model")
         return self

@@ -191,13 +191,21 @@ def _raised(task: PastTask, rule: SignalRule, known: PastSignal) -> bool:
     """Whether a rule holds: its words and paths are looked up anew, all else is as it was."""
     if words_found(task.brief, rule.words):
         return True
-    paths = (*(task.changed or ()), *task.named)
-    if task.changed is None:
-        paths = (*paths, *(told.rpartition(_PATH)[0] for told in known.evidence if _PATH in told))
+    paths = _paths(task)
+    if paths is None:
+        paths = tuple(told.rpartition(_PATH)[0] for told in known.evidence if _PATH in told)
     patterns = globs(rule.paths)
-    if any(patterns.first(path) for path in paths):
+    if any(patterns.first(path) for path in (*paths, *task.named)):
         return True
     return bool(known.value) and _is_otherwise_raised(known)
+
+
+def _paths(task: PastTask) -> tuple[str, ...] | None:
+    """The files that a task was about: as stored, or as its report names them, if it names them all."""
+    if task.changed is not None:
+        return task.changed
+    files = task.signals.get("files", PastSignal(None))
+    return files.evidence if files.value == len(files.evidence) else None
 
 
 def _is_otherwise_raised(known: PastSignal) -> bool:
@@ -219,7 +227,7 @@ def _not_stored(task: PastTask, name: str, old: Policy, new: Policy) -> bool:
     before, after = old.signals.get(name), new.signals[name]
     if before is None or before.content != after.content:
         return True
-    return before.paths != after.paths and task.changed is None
+    return before.paths != after.paths and _paths(task) is None
 
 
 # --- money

@@ -235,9 +235,9 @@ class _Reading:
         for model in sorted(self.models - outcomes.keys()):
             raise unknown_model(model, self.other_models | outcomes.keys(), self.source)
         if not outcomes:
-            why = f": {self.unpriced} rows say no cost" if self.unpriced else ""
+            why = f"; rows that say no cost: {self.unpriced}" if self.unpriced else ""
             raise UsageError(f"{self.source}: no outcomes in it{why}", hint=_FORMAT)
-        unpriced = f"{self.unpriced} rows that say no cost are left out"
+        unpriced = f"rows left out since they say no cost: {self.unpriced}"
         used = {harness for lanes in self.found.values() for harness in lanes} - {""}
         return Table(
             outcomes,

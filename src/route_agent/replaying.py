@@ -270,14 +270,10 @@ def break_even(
     What a ladder solves is a polynomial in that rate and never rises with it, so that there is one such rate
     at most; of two lanes it is a line and its zero is exact.
     """
-    terms: list[list[float]] = [[] for _ in rungs]
-    for task in tasks:
-        for power, term in enumerate(
-            _polynomial([(outcomes[it.model][task], it.cap_usd) for it in rungs], rejects)
-        ):
-            terms[power].append(term)
-        terms[0].append(-outcomes[strong][task].resolved)
-    gained = [fsum(term) / len(tasks) for term in terms]
+    lanes = [(outcomes[rung.model], rung.cap_usd) for rung in rungs]
+    solved = [_polynomial([(lane[task], cap) for lane, cap in lanes], rejects) for task in tasks]
+    gained = [fsum(terms) / len(tasks) for terms in zip(*solved, strict=True)]
+    gained[0] -= fsum(outcomes[strong][task].resolved for task in tasks) / len(tasks)
     if gained[0] < -_NOISE:
         return BreakEven(None, always=True)
     if _at(gained, 1.0) >= -_NOISE:
@@ -293,6 +289,12 @@ def break_even(
 
 def _polynomial(tries: Sequence[tuple[Outcome, float | None]], rejects: float) -> list[float]:
     """What a ladder solves of one task, as coefficients of the powers of the false-accept rate."""
+    if len(tries) == 2:  # the same as below, without the loop: pairs are what is asked about most
+        (low, cap), (high, top) = tries
+        right, ended = right_and_ended(low, cap)
+        last = right_and_ended(high, top)[0]
+        passed = right * (1 - rejects)
+        return [passed + (1 - passed) * last, (right - ended) * last]
     resolved = [0.0] * len(tries)
     reached = [1.0]
     for number, (outcome, cap) in enumerate(tries):

@@ -41,11 +41,10 @@ def intervals(
     bundled, counts = _bundles(columns, seed)
     n = len(counts)
     random = Random(seed)  # noqa: S311 - no secret
-    units = range(n)
     told: list[Sequence[float | None]] = []
     for _ in range(draws):
-        chosen = random.choices(units, k=n)
-        pick = itemgetter(*chosen) if n > 1 else _all
+        drawn = memoryview(random.randbytes(4 * n)).cast("I")  # several times quicker than number by number
+        pick = itemgetter(*[number * n >> 32 for number in drawn]) if n > 1 else _all
         size = sum(pick(counts))
         told.append(figures([sum(pick(column)) / size for column in bundled]))
     return [_percentiles(values) for values in zip(*told, strict=True)]

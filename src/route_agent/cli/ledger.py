@@ -9,7 +9,7 @@ from route_agent.cli.edge import plain_errors, print_json, print_lines, print_ta
 from route_agent.ledger.store import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from route_agent.ledger.statistics import LaneStatistics
     from route_agent.records.reviews import Track
@@ -90,24 +90,35 @@ def stats(*, as_json: bool) -> None:
     with plain_errors(as_json=as_json):
         ledger = _open()
         lanes, tracks = ledger.lane_statistics(), ledger.tracks()
+        classes = ledger.lane_statistics(by_class=True)
         if as_json:
             from route_agent.report.json import track_object
 
             verifiers = [{"model": model, **track_object(track)} for model, track in tracks.items()]
-            print_json({"schema": 1, "lanes": list(map(_lane_object, lanes)), "verifiers": verifiers})
+            told = {"lanes": list(map(_lane_object, lanes)), "classes": list(map(_lane_object, classes))}
+            print_json({"schema": 1, **told, "verifiers": verifiers})
             return
         if not lanes:
             say("no attempts yet; recorded replies are not counted")
             return
-        from rich.table import Table
-
-        table = Table(box=None, pad_edge=False)
-        for heading in ("lane", "n", "accepted", "escalated", "first try", "p50 s", "cost", "$/accepted"):
-            table.add_column(heading, justify="left" if heading == "lane" else "right")
-        for lane in lanes:
-            table.add_row(*_lane_row(lane))
-        print_table(table)
+        _print_lanes(lanes)
+        say("")
+        _print_lanes(classes)
         _print_verifiers(tracks)
+
+
+def _print_lanes(rows: Sequence[LaneStatistics]) -> None:
+    """What lanes did, a row each: with all tasks, or with each class of task."""
+    from rich.table import Table
+
+    figures = ("n", "accepted", "escalated", "first try", "p50 s", "cost", "$/accepted")
+    names = ("lane", "class") if any(row.task_class for row in rows) else ("lane",)
+    table = Table(box=None, pad_edge=False)
+    for heading in (*names, *figures):
+        table.add_column(heading, justify="left" if heading in names else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row.lane, row.task_class)[: len(names)], *_lane_row(row))
+    print_table(table)
 
 
 def _print_verifiers(tracks: Mapping[str, Track]) -> None:
@@ -123,7 +134,12 @@ def _print_verifiers(tracks: Mapping[str, Track]) -> None:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f} %" if whole else "–"
+    from route_agent.verifying import interval
+
+    if not whole:
+        return "–"
+    low, high = interval(part, whole)
+    return f"{100 * part / whole:.0f} % [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def _lane_row(lane: LaneStatistics) -> tuple[str, ...]:
@@ -132,7 +148,6 @@ def _lane_row(lane: LaneStatistics) -> tuple[str, ...]:
     unknown = bool(lane.unknown_calls)
     per_accepted = None if unknown or not lane.accepted else lane.cost_micro_usd // lane.accepted
     return (
-        lane.lane,
         str(lane.attempts),
         _share(lane.accepted, lane.attempts),
         _share(lane.attempts - lane.accepted, lane.attempts),
@@ -144,10 +159,15 @@ def _lane_row(lane: LaneStatistics) -> tuple[str, ...]:
 
 
 def _lane_object(lane: LaneStatistics) -> dict[str, object]:
+    from route_agent.verifying import interval
+
+    low, high = interval(lane.accepted, lane.attempts)
     return {
         "lane": lane.lane,
+        "task_class": lane.task_class or None,
         "n": lane.attempts,
         "pass_rate": lane.accepted / lane.attempts if lane.attempts else None,
+        "pass_rate_interval": [round(low, 4), round(high, 4)] if lane.attempts else None,
         "escalation_rate": 1 - lane.accepted / lane.attempts if lane.attempts else None,
         "first_tries": lane.first_tries,
         "first_try_pass_rate": lane.first_tries_accepted / lane.first_tries if lane.first_tries else None,

@@ -14,10 +14,8 @@ from route_agent.report import policydiff as report
 from route_agent.strictness import tightened
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from route_agent.config import Config
-    from route_agent.records.past import PastTask
     from route_agent.repo.repository import Repository
 
 

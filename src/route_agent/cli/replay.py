@@ -13,7 +13,7 @@ from route_agent.cli.edge import plain_errors, print_json, print_lines, print_ta
 from route_agent.errors import UsageError
 from route_agent.outcomes import Errors, shared_tasks
 from route_agent.readoutcomes import LEDGER, Table, known_model, named, read_outcomes
-from route_agent.replaying import WAYS, Wanted
+from route_agent.replaying import Wanted
 from route_agent.replaying import replay as computed
 from route_agent.report import replay as report
 
@@ -46,7 +46,10 @@ def replay(typed: Arguments, *, as_json: bool) -> None:
         table = _read(typed, wanted)
         missing = _nothing_to_compute(table, wanted)
         if missing:
-            _tell_nothing(missing, table, as_json=as_json)
+            if as_json:
+                print_json(report.nothing_object(wanted, table.source, missing, table.notes))
+            else:
+                say(missing)
             return
         told = computed(table.outcomes, wanted)
         if as_json:
@@ -143,15 +146,6 @@ def _nothing_to_compute(table: Table, wanted: Wanted) -> str:
     if table.source != LEDGER:
         raise UsageError(f"{table.source}: {told}")
     return f"nothing to replay: {told}"
-
-
-def _tell_nothing(why: str, table: Table, *, as_json: bool) -> None:
-    if as_json:
-        ways = dict.fromkeys(WAYS)
-        nothing = {"break_even_false_accept": None, "finding": None, "verdict": why}
-        print_json({"schema": 1, "source": table.source or LEDGER, "n": 0, **ways, **nothing})
-        return
-    say(why)
 
 
 def _is_selected(table: Table, told: Replay) -> bool:

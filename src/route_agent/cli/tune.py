@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.errors import UsageError
-from route_agent.ledgeroutcomes import SOURCE as LEDGER
 from route_agent.ledgeroutcomes import read_ledger
 from route_agent.outcomes import Errors
 from route_agent.policy import POLICY_PATH
-from route_agent.readoutcomes import Table, known_model, named, read_outcomes
+from route_agent.readoutcomes import LEDGER, Table, known_model, named, read_outcomes
 from route_agent.report import tuning as report
 from route_agent.tuning.tune import Data, Tuning, Wanted
 from route_agent.tuning.tune import tune as computed

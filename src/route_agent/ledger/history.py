@@ -86,16 +86,17 @@ class PastRun:
 class History(Database):
     """The questions about earlier runs."""
 
-    def lane_statistics(self) -> list[LaneStatistics]:
-        """By lane, in the order of their names."""
+    def lane_statistics(self, *, by_class: bool = False) -> list[LaneStatistics]:
+        """By lane, or by lane and class of task, in the order of their names."""
+        task_class = "COALESCE(task_class, 'unknown')" if by_class else "''"
         rows = self._read(
-            f"SELECT attempt.* FROM attempt JOIN run ON run.id = run_id WHERE {_COUNTED}"  # noqa: S608 - ours
-            " ORDER BY lane, attempt.seconds"
+            f"SELECT attempt.*, {task_class} AS of_class FROM attempt JOIN run ON run.id = run_id"  # noqa: S608 - ours
+            f" WHERE {_COUNTED} ORDER BY lane, of_class, attempt.seconds"
         )
-        lanes: dict[str, list[sqlite3.Row]] = {}
+        lanes: dict[tuple[str, str], list[sqlite3.Row]] = {}
         for row in rows:
-            lanes.setdefault(row["lane"], []).append(row)
-        return [statistics_of(lane, attempts) for lane, attempts in lanes.items()]
+            lanes.setdefault((row["lane"], row["of_class"]), []).append(row)
+        return [statistics_of(*key, attempts) for key, attempts in lanes.items()]
 
     def usual(self, lane: str, model: str) -> Usual:
         """What the latest paid attempts of a lane with one model cost; unknown prices are left out."""

@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatistics:
-    """What a lane did so far. Rates are shares of `attempts`, or None without any; seconds are medians."""
+    """What a lane did so far, with one class of task or, where that is empty, with all.
+
+    Rates are shares of `attempts`, or None without any; seconds are medians.
+    """
 
     lane: str
+    task_class: str
     attempts: int
     accepted: int
     first_tries: int
@@ -23,13 +27,14 @@ class LaneStatistics:
     unknown_calls: int
 
 
-def statistics_of(lane: str, attempts: list[sqlite3.Row]) -> LaneStatistics:
+def statistics_of(lane: str, task_class: str, attempts: list[sqlite3.Row]) -> LaneStatistics:
     """One lane's attempts in figures."""
     from statistics import median
 
     first = [row for row in attempts if row["number"] == 1]
     return LaneStatistics(
         lane=lane,
+        task_class=task_class,
         attempts=len(attempts),
         accepted=sum(row["failure"] is None for row in attempts),
         first_tries=len(first),

@@ -32,12 +32,33 @@ def attempt_lines(number: int, attempt: Attempt, *, verbose: bool) -> Iterator[t
             yield f"     {line}", "yellow"
     if attempt.failure:
         yield from _second_looks(attempt, verbose=verbose)
+        yield from _second_decision(attempt, verbose=verbose)
         first, *more = attempt.reason.split("\n")
         yield f"     → {attempt.failure.value}: {first}", "red"
         yield from ((f"       {line}", "red") for line in more)
     else:
         yield f"     {attempt.grade.value}: {attempt.reason}", "green"
         yield from _second_looks(attempt, verbose=verbose)
+        yield from _second_decision(attempt, verbose=verbose)
+
+
+def _second_decision(attempt: Attempt, *, verbose: bool) -> Iterator[tuple[str, str]]:
+    """Whether the patch stays with its lane; with `verbose` everything that was looked at, a line each."""
+    second = attempt.second
+    if second is None:
+        return
+    word = f"stays with {attempt.lane}" if second.accepts else f"not accepted from {attempt.lane}"
+    if verbose:
+        yield f"     decision {word}", "dim"
+        yield from ((f"       {reason}", "dim") for reason in second.reasons)
+        return
+    known = [] if second.score is None else [f"score {second.score}"]
+    if attempt.requests:
+        known.append("effort unknown" if second.effort is None else f"effort {100 * second.effort:.0f} %")
+    known += [f"belongs to {second.belongs_to}"] if second.belongs_to else []
+    known += [] if second.likely is None else [f"likely right {second.likely:.2f}"]
+    told = f" ({second.effort_of})" if attempt.requests and second.effort_of else ""
+    yield f"     decision {word}{': ' if known else ''}{', '.join(known)}{told}", "dim"
 
 
 def _call_lines(attempt: Attempt) -> Iterator[tuple[str, str]]:

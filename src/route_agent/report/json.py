@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from route_agent.records.lanes import Call
     from route_agent.records.reproductions import Reproduction
     from route_agent.records.reviews import Review, Track
-    from route_agent.records.risk import Decision, Risk, WhatIf
+    from route_agent.records.risk import Decision, Risk, SecondDecision, WhatIf
     from route_agent.records.runs import Attempt, Evidence, Quote, Run
 
 SCHEMA = 1
@@ -53,6 +53,7 @@ def run_object(run: Run) -> dict[str, Any]:
         "withheld": list(run.withheld),
         "quote": quote_object(run.quote) if run.quote else None,
         "cache": _cached(run),
+        "decision_calls": [_call(call) for call in run.decision.calls] if run.decision else [],
     }
 
 
@@ -113,6 +114,19 @@ def decision_object(decision: Decision) -> dict[str, Any]:
         "task_class": decision.task_class,
         "policy": decision.policy_name,
         "policy_hash": decision.policy_hash,
+        "class_named": decision.class_named,
+        "mode": decision.mode,
+        "phase": decision.phase or None,
+        "advice": [
+            {
+                "router": it.router,
+                "lane": it.lane,
+                "reasons": list(it.reasons),
+                "complexity": it.complexity,
+                "level": it.level or None,
+            }
+            for it in decision.advice
+        ],
     }
 
 
@@ -183,6 +197,20 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "confidence": attempt.confidence,
         "confidence_reasons": list(attempt.confidence_reasons),
         "calls": [_call(call) for call in attempt.calls],
+        "second": _second(attempt.second) if attempt.second else None,
+    }
+
+
+def _second(second: SecondDecision) -> dict[str, Any]:
+    """The decision after an attempt."""
+    return {
+        "accepts": second.accepts,
+        "reasons": list(second.reasons),
+        "score": second.score,
+        "effort": second.effort,
+        "effort_of": second.effort_of,
+        "likely": second.likely,
+        "belongs_to": second.belongs_to or None,
     }
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from route_agent.replaying import LEAST_TASKS, WAYS, Finding, finding
-from route_agent.report.words import money
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from route_agent.outcomes import Outcome
-    from route_agent.replaying import BreakEven, Figures, Replay
+    from route_agent.replaying import BreakEven, Figures, Replay, Wanted
     from route_agent.resampling import Interval
 
 COLUMNS = ("", "solved %", "$/task", "× strong", "points to strong")
@@ -41,7 +40,7 @@ def table_rows(told: Replay) -> Iterator[tuple[str, ...]]:
 def narrow_lines(told: Replay) -> Iterator[str]:
     """The same as the table, for a terminal that has no room for it."""
     for name, solved, cost, ratio, points in table_rows(told):
-        yield f"{name}: solved {solved} %, {cost}/task"
+        yield f"{name}: solved {solved}{'' if solved == UNKNOWN else ' %'}, {cost}/task"
         if ratio != SAME:
             yield f"  × {ratio}, points {points}"
 
@@ -124,7 +123,7 @@ def verdict(way: Figures, told: Replay, *, selected: bool) -> str:
         case Finding.OPEN:
             return f"cheaper, and whether it solves as much cannot be shown at n={told.n}: {cost}, {gap}"
         case Finding.PAYS:
-            return f"pays: {cost}, {_equal_or_more(way, told.n)}{_while(way.break_even)}"
+            return f"pays: {cost}, {_equal_or_more(way, told.n)}{_while(way, told)}"
 
 
 def _equal_or_more(way: Figures, n: int) -> str:
@@ -134,11 +133,14 @@ def _equal_or_more(way: Figures, n: int) -> str:
     return f"and no difference in solved tasks can be shown at n={n}: {gap}"
 
 
-def _while(even: BreakEven | None) -> str:
+def _while(way: Figures, told: Replay) -> str:
     """How good the verification has to be for it."""
-    if even is None or even.rate is None:
+    if way.break_even is None or way.break_even.rate is None:
         return ""
-    return f"; it solves no less while at most {_percent(even.rate)} of wrong patches pass"
+    rate = _percent(way.break_even.rate)
+    if told.wanted.errors.accepts > way.break_even.rate:
+        return f"; but more wrong patches pass than its break-even rate of {rate}"
+    return f"; it solves no less while at most {rate} of wrong patches pass"
 
 
 def _worth(way: Figures, told: Replay) -> str:
@@ -165,16 +167,7 @@ def replay_object(
     return {
         "schema": 1,
         "source": source,
-        "asked": {
-            "fast": asked.fast or None,
-            "strong": asked.strong,
-            "ladder": list(asked.ladder),
-            "harness": harness or None,
-            "false_accept": asked.errors.accepts,
-            "false_reject": asked.errors.rejects,
-            "effort_cap": asked.effort_cap,
-            "strong_cap": asked.strong_cap,
-        },
+        "asked": _asked(asked, harness),
         "n": told.n,
         **ways,
         "break_even_false_accept": _even(told.break_even),
@@ -183,6 +176,26 @@ def replay_object(
         "verdict": ways[judged[0]]["verdict"] if judged else None,
         "tried": {name: _tried(tried[name]) for name in asked.models},
         "notes": list(notes),
+    }
+
+
+def nothing_object(wanted: Wanted, source: str, why: str, notes: tuple[str, ...]) -> dict[str, Any]:
+    """The same object where no task can be compared."""
+    nothing = dict.fromkeys((*WAYS, "break_even_false_accept", "break_even", "finding"))
+    head = {"schema": 1, "source": source, "asked": _asked(wanted, ""), "n": 0}
+    return {**head, **nothing, "verdict": why, "tried": {}, "notes": list(notes)}
+
+
+def _asked(wanted: Wanted, harness: str) -> dict[str, Any]:
+    return {
+        "fast": wanted.fast or None,
+        "strong": wanted.strong,
+        "ladder": list(wanted.ladder),
+        "harness": harness or None,
+        "false_accept": wanted.errors.accepts,
+        "false_reject": wanted.errors.rejects,
+        "effort_cap": wanted.effort_cap,
+        "strong_cap": wanted.strong_cap,
     }
 
 
@@ -269,7 +282,8 @@ def _percent(share: float) -> str:
 
 
 def _usd(usd: float) -> str:
-    return money(round(usd * 1_000_000))
+    """Dollars with three significant digits, as everywhere; means go below a micro-dollar."""
+    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.3g}"
 
 
 def _all_of(models: tuple[str, ...]) -> str:

@@ -109,7 +109,11 @@ def decision_lines(risk: Risk, decision: Decision) -> Iterator[tuple[str, str]]:
     """The score, the lane and why; then what is not tried and why."""
     yield f"risk_score: {risk.score}   selected_lane: {decision.lane} ({'; '.join(decision.reasons)})", "bold"
     ladder = f"   ladder {' → '.join(decision.ladder)}" if len(decision.ladder) > 1 else ""
-    yield f"policy    {decision.policy_name}@{decision.policy_hash[:7]}{ladder}", ""
+    mode = "" if decision.mode == "rules" else f"   mode {decision.mode}"
+    yield f"policy    {decision.policy_name}@{decision.policy_hash[:7]}{mode}{ladder}", ""
+    for other in decision.advice[1:]:
+        level = f"{other.level}: " if other.level else ""
+        yield f"router    {other.router} says {other.lane} ({level}{'; '.join(other.reasons)})", "dim"
     for skipped in decision.skipped:
         yield f"note      {skipped}", "yellow"
 

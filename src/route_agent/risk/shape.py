@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from route_agent.classes import is_test_path
@@ -18,6 +19,7 @@ _HOLDERS = frozenset({
 })  # fmt: skip
 _DOCS = frozenset({".md", ".rst", ".adoc", ".txt"})
 _LEAST_WORD = 4
+CACHED = 16_384  # paths: the same ones are asked for again with every cut of a change
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _OF_TESTS = frozenset({"test", "tests", "spec", "specs"})
 
@@ -29,6 +31,7 @@ def suffix(path: str) -> str:
     return f".{last.lower()}" if dot and stem else ""
 
 
+@lru_cache(maxsize=CACHED)
 def kind_of(path: str) -> str:
     """How a report calls a file's kind: its suffix, or its name where it has none."""
     return suffix(path) or path.rpartition("/")[2]
@@ -43,8 +46,12 @@ def module_of(path: str) -> str:
 
 def modules_of(paths: Iterable[str]) -> tuple[str, ...]:
     """The modules that a change spreads over; tests and pages go along with code and count for none."""
-    counted = (path for path in paths if suffix(path) not in _DOCS and not is_test_path(path))
-    return tuple(dict.fromkeys(map(module_of, counted)))
+    return tuple(dict.fromkeys(module for path in paths if (module := _counted(path))))
+
+
+@lru_cache(maxsize=CACHED)
+def _counted(path: str) -> str:
+    return "" if suffix(path) in _DOCS or is_test_path(path) else module_of(path)
 
 
 def words_of(name: str) -> frozenset[str]:
@@ -96,7 +103,7 @@ def _stem(path: str) -> str:
     return path.rpartition("/")[2].partition(".")[0]
 
 
-def tested_stems(tree: Iterable[str]) -> frozenset[str]:
+def stems_of_tests(tree: Iterable[str]) -> frozenset[str]:
     """What the tree's tests are named after: `worker` of `test_worker.py`, of `worker_test.go`."""
     return frozenset(
         "".join(word for word in _plain(_stem(path)) if word not in _OF_TESTS)

@@ -133,7 +133,7 @@ def _lifted(it: Situation, decides: Advice) -> tuple[str, tuple[str, ...]]:
         kept = "is written down only" if not it.policy.routing.shadow.raises else "may only raise"
         reasons = (*reasons, f"the shadow's {it.level.word} {kept}")
     for task_class, least in sorted(it.policy.routing.start.items()):
-        if task_class in it.fits and models.index(least) > models.index(lane):
+        if task_class in it.fits and least in models[models.index(lane) + 1 :]:
             lane = least
             reasons = (f"class {task_class} starts at {least} (routing.start)", *reasons)
     return lane, reasons

@@ -13,9 +13,9 @@ from route_agent.tuning.smoothing import smoothed
 from route_agent.tuning.table import Table
 
 # by how many standard errors a plan must solve more than always-strong on the tasks that it is fitted on
-CAUTIONS = (-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+CAUTIONS = (-3.0, -2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
 # what the best of thousands of ladders loses on other tasks, as measured: docs/tuning.md
-USUAL_CAUTION = 1.5
+USUAL_CAUTION = 1.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Table:
         left_out: models that were not tried on enough of the tasks.
         lanes: each model's outcomes, in the order of the tasks.
         features: what else is known of each attempt, in the same order.
+        free: models that cost nothing.
     """
 
     tasks: tuple[str, ...]
@@ -31,6 +32,7 @@ class Table:
     left_out: tuple[str, ...]
     lanes: Mapping[str, tuple[Outcome, ...]]
     features: Mapping[str, tuple[Mapping[str, float], ...]]
+    free: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> range:
@@ -38,9 +40,9 @@ class Table:
         return range(len(self.tasks))
 
     def effort(self, model: str, row: int) -> float:
-        """What an attempt took: dollars, or calls where it cost nothing."""
+        """What an attempt took: dollars, or calls where none of the lane's attempts cost anything."""
         outcome = self.lanes[model][row]
-        return outcome.cost_usd or outcome.calls or 0.0
+        return (outcome.calls or 0.0) if model in self.free else outcome.cost_usd
 
 
 def tabulate(

@@ -326,7 +326,7 @@ def _why_none(judged: Judged, wanted: Wanted) -> str:
             f"{_points_of(wanted.margin)} less (95 %): {len(judged.strong)} tasks are too few to tell"
         )
     return (
-        "a cheaper point looks as good, but choosing it does not: on tasks without a say in the choice it may, "
+        "a cheaper point looks as good, but choosing it does not: on tasks without a say in it that may, "
         f"at worst, solve more than {_points_of(wanted.margin)} less (95 %)"
     )
 
