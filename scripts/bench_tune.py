@@ -103,8 +103,8 @@ def pair_lines(outcomes: Outcomes, groups: dict[str, str], pairs: Sequence[tuple
             yield f"| {fast} → {strong} | {accepts:g} | {plain} | {shown} | {alone:.2f} | {coins:.2f} |"
     for accepts, several in better.items():
         counts = [sum(it[place] < CLEARLY for it in several) for place in (0, 1)]
-        told = f"{counts[0]} of {len(several)} pairs, with coins {counts[1]}"
-        yield f"tuned front below {CLEARLY} of the plain one at {accepts:g}: {told}"
+        shown = f"{counts[0]} of {len(several)} pairs, with coins {counts[1]}"
+        yield f"tuned front below {CLEARLY} of the plain one at {accepts:g}: {shown}"
 
 
 def _at_equal_share(crossed: Judged, aim: Aim) -> tuple[float, float]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import warm
+
 if TYPE_CHECKING:
     from loopback import Loopback
 
@@ -103,15 +105,19 @@ class Sandpit:
         self, *arguments: str, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 90
     ) -> Result:
         """Run route-agent in the repository."""
+        command, environment = [PROGRAM, *arguments], {**os.environ, **(env or {})}
+        if warm.can_run(environment):
+            given: dict[str, Any] = {"stdin": stdin, "timeout": timeout}
+            return Result(*warm.run(command, cwd=self.root, environment=environment, **given))
         done = subprocess.run(
-            [PROGRAM, *arguments],
+            command,
             cwd=self.root,
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
             timeout=timeout,
-            env={**os.environ, **(env or {})},
+            env=environment,
         )
         return Result(done.returncode, done.stdout, done.stderr)
 

@@ -146,10 +146,11 @@ def test_an_attempt_without_a_patch_has_its_decision_too() -> None:
 
 
 def test_a_patch_that_would_have_begun_higher_belongs_there() -> None:
-    rules = policy()
-    standing = Standing(rules, "bug", touched=touched(attempt("auth/session.py").change, "", rules))
+    rules, found = policy(), attempt("auth/session.py")
+    assert found.change
+    standing = Standing(rules, "bug", touched=touched(found.change, "", rules))
 
-    assert afterwards.belongs_higher(attempt("auth/session.py"), standing, ())[0] == "strong"
+    assert afterwards.belongs_higher(found, standing, ())[0] == "strong"
     assert afterwards.belongs_higher(attempt(lane="strong"), standing, ("an odd letter",)) == ("", "")
 
 
@@ -199,11 +200,13 @@ def test_an_attempt_that_took_more_than_the_quantile_goes_on_unless_it_is_proved
     struggled = after(attempt(grade=Grade.COVERED, **dear), rules, efforts=earlier)
     proved = after(attempt(**dear), rules, efforts=earlier)
     usual = after(attempt(grade=Grade.COVERED, calls=(call(cost_micro_usd=900),)), rules, efforts=earlier)
+    edge = after(attempt(grade=Grade.COVERED, calls=(call(cost_micro_usd=901),)), rules, efforts=earlier)
     few = after(attempt(grade=Grade.COVERED, **dear), rules, efforts=Efforts(usd=earlier.usd[:9]))
 
     assert (struggled.failure, second(struggled).effort) == (Failure.DOUBTFUL, 1.0)
     assert struggled.reason == ("effort above 100 % of fast's earlier attempts (cost, n=10), p90 is the most")
     assert (proved.failure, usual.failure, few.failure) == (None, None, None)
+    assert (edge.failure, second(edge).effort) == (Failure.DOUBTFUL, 0.9)
     assert any(
         it.endswith("p90 is the most: that counts only below discriminating") for it in second(proved).reasons
     )

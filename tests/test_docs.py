@@ -277,6 +277,8 @@ POLICY_TABLES: dict[str, type[BaseModel]] = {
     "models": policy.LaneSpec,
     "cap": policy.Cap,
     "routing": policy.Routing,
+    "complexity": policy.ComplexityRules,
+    "shadow": policy.ShadowRules,
     "after": policy.AfterRules,
     "learned": policy.AcceptRule,
     "signals": policy.SignalRule,
@@ -449,13 +451,14 @@ def test_the_page_of_commands_is_what_the_script_prints() -> None:
 
 
 def test_every_option_of_the_command_line_is_on_that_page() -> None:
-    source = (ROOT / "src/route_agent/cli/app.py").read_text()
+    where = ("app", "options", "policy_commands", "outcome_commands")
+    source = "".join((ROOT / f"src/route_agent/cli/{name}.py").read_text() for name in where)
     options = set(re.findall(r'"(--?[a-zA-Z][a-z-]*)"', source)) - {"-h", "--help"}
     commands = {
         name.replace("_", "-") for name in re.findall(r"^@app\.command.*?\ndef (\w+)", source, re.MULTILINE)
     }
 
-    assert {"--task", "-C", "-v"} <= options
+    assert {"--task", "-C", "-v", "--class", "--false-accept", "--rounds"} <= options
     assert "gate" in commands
     text = page("docs/commands.md")
     assert not {name for name in options if not re.search(rf"`{name}[ `]", text)}

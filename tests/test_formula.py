@@ -148,7 +148,9 @@ def test_a_task_scores_by_the_formula_and_goes_where_it_says(task: Task) -> None
 
 
 def test_only_the_formulas_own_signals_have_points() -> None:
-    weighed = {name: (rule.points, rule.max_points) for name, rule in NAMED.policy.signals.items() if rule.points}
+    weighed = {
+        name: (rule.points, rule.max_points) for name, rule in NAMED.policy.signals.items() if rule.points
+    }
 
     assert weighed == {
         "files": (1, 8),

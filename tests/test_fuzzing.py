@@ -52,12 +52,18 @@ SCENES = st.builds(
 )
 
 
-@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(scene=SCENES, way=st.sampled_from(WAYS), pieces=st.lists(PIECE | PATH, max_size=4).map(tuple))
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    name=st.sampled_from(list(POLICIES)),
+    scene=SCENES,
+    way=st.sampled_from(WAYS),
+    pieces=st.lists(PIECE | PATH, max_size=4).map(tuple),
+)
 def test_no_way_of_writing_lowers_a_score_a_lane_a_bar_or_a_check(
-    named: NamedPolicy, scene: Scene, way: Way, pieces: tuple[str, ...]
+    mode: Mode, name: str, scene: Scene, way: Way, pieces: tuple[str, ...]
 ) -> None:
+    named = NAMED[f"{name}-{mode}"]
     try:
         fell = trespass(scene, way, pieces, named)
     except UsageError:
@@ -67,9 +73,11 @@ def test_no_way_of_writing_lowers_a_score_a_lane_a_bar_or_a_check(
     assert fell == "", (way.name, scene, pieces)
 
 
-@pytest.mark.parametrize("named", NAMED.values(), ids=NAMED)
-def test_the_fuzzer_finds_nothing_in_what_is_shipped(named: NamedPolicy) -> None:
-    report = fuzz(named, rounds=96, seed=7)
+@pytest.mark.parametrize("name", [*POLICIES, *(f"default-{mode}" for mode in MODES)])
+def test_the_fuzzer_finds_nothing_in_what_is_shipped(name: str) -> None:
+    named = NAMED.get(name) or NamedPolicy(name, POLICIES[name])
+
+    report = fuzz(named, rounds=4 * len(WAYS), seed=7)
 
     assert report.found == ()
     assert set(report.tried) == {way.name for way in WAYS}
@@ -102,7 +110,7 @@ def _calls_it_documentation(scene: Scene, named: NamedPolicy) -> Outlook:
 
 def _reads_test_names(scene: Scene, named: NamedPolicy) -> Outlook:
     seen = look(scene, named)
-    return replace(seen, score=seen.score + 1) if any("trivial" in name for name in scene.failing) else seen
+    return replace(seen, score=seen.score + 1) if any("lane" in name for name in scene.failing) else seen
 
 
 def _counts_capitals(scene: Scene, named: NamedPolicy) -> Outlook:
@@ -117,8 +125,8 @@ def _counts_capitals(scene: Scene, named: NamedPolicy) -> Outlook:
         (_believes_it, "score ", "trivial"),
         (_obeys_a_lane, "lane strong → fast", "lane: fast"),
         (_skips_checks, "no longer run", "[skip ci]"),
-        (_calls_it_documentation, "signal files is no longer raised", "docs/"),
-        (_reads_test_names, "a difference that nobody sees", "trivial"),
+        (_calls_it_documentation, "is no longer raised", "docs/"),
+        (_reads_test_names, "a difference that nobody sees", "lane"),
         (_counts_capitals, "below what git and the checks ask for: score", ""),
     ],
     ids=lambda it: getattr(it, "__name__", None),
@@ -126,7 +134,7 @@ def _counts_capitals(scene: Scene, named: NamedPolicy) -> Outlook:
 def test_a_router_that_lets_text_lower_something_is_found_and_the_text_is_cut_to_its_least(
     broken: object, told: str, culprit: str
 ) -> None:
-    report = fuzz(DEFAULT, rounds=1200, seed=3, looker=broken)  # type: ignore[arg-type]
+    report = fuzz(DEFAULT, rounds=500, seed=3, looker=broken)  # type: ignore[arg-type]
 
     found = [it for it in report.found if told in it.fell]
     assert found, [it.fell for it in report.found]
@@ -149,7 +157,7 @@ def test_what_is_found_is_the_least_that_still_does_it() -> None:
 
 def test_equal_seeds_try_the_same_and_others_something_else() -> None:
     def tried(seed: int) -> Report:
-        return fuzz(DEFAULT, rounds=200, seed=seed, looker=_believes_it)
+        return fuzz(DEFAULT, rounds=110, seed=seed, looker=_believes_it)
 
     assert tried(5) == tried(5)
     assert tried(5).found != tried(6).found
@@ -161,7 +169,7 @@ def test_equal_seeds_try_the_same_and_others_something_else() -> None:
 def test_the_tasks_that_are_tried_begin_at_every_lane_and_raise_every_signal_of_the_policy() -> None:
     seen = [
         look(scene, DEFAULT)
-        for _, scene in zip(range(1500), scenes(DEFAULT, Random(1)), strict=False)  # noqa: S311
+        for _, scene in zip(range(800), scenes(DEFAULT, Random(1)), strict=False)
         if scene.brief
     ]
 
@@ -253,7 +261,8 @@ def test_the_looser_policies_are_looser() -> None:
 # --- the command --------------------------------------------------------------------------------------------
 
 
-def test_the_command_says_what_it_tried_and_exits_0_where_nothing_fell(pit: Sandpit) -> None:
+def test_the_command_says_what_it_tried_and_exits_0_where_nothing_fell(tmp_path: Path) -> None:
+    pit = Sandpit(tmp_path / "pit")
     done = pit.run("policy", "fuzz", "--policy", "default", "--rounds", "96", "--json")
 
     assert done.exit_code == 0, done.stdout + done.stderr

@@ -358,6 +358,15 @@ def test_every_shipped_policy_is_the_same_when_what_is_shown_of_it_is_read(name:
     assert set(told_.values()) - {"built in"} <= {f"{name}:{line}" for line in range(1, 400)}
 
 
+def test_what_was_found_in_the_project_is_told_as_its_own(tmp_path: Path) -> None:
+    pit = Sandpit(tmp_path / "found", {"pyproject.toml": "[tool.pytest.ini_options]\n"}, None)
+
+    told_ = pit.run("policy", "show", "--json").json["from"]
+
+    assert told_["checks.0.name"] == "the project"
+    assert told_["limits.max_usd"] == "built in"
+
+
 def test_show_quotes_what_yaml_would_take_for_something_else() -> None:
     text = 'version: 1\nsignals: {money: {words: ["no", "12:30", "1e3", "a: b", "#c", "null", "007"]}}\n'
     policy = parse_policy(text, "p.yaml")

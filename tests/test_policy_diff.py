@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pasts import DEFAULT, ledger_at, past
-from sandpit import Sandpit
+from sandpit import FIX, POLICY, Sandpit, replies
 
 from route_agent import places
 from route_agent.ledger.routes import Routes
 from route_agent.ledger.store import Ledger
 from route_agent.policy import NamedPolicy, parse_policy
-from route_agent.policydiff import Replayed, key_changes, replayed
+from route_agent.policydiff import Replayed, key_changes, placed, replayed
 from route_agent.records.grades import Verdict
 from route_agent.report.policydiff import as_object, code, headline, lines, markdown
 
@@ -301,3 +302,32 @@ def test_the_command_compares_files_presets_and_commits(tmp_path: Path) -> None:
     assert "The two policies say the same." in commits.stdout
     assert (shown.exit_code, commits.exit_code, missing.exit_code) == (0, 0, 2)
     assert missing.json["error"] == "HEAD has no file nowhere.yaml"
+
+
+def test_what_a_real_run_wrote_is_read_as_it_was(tmp_path: Path) -> None:
+    pit = Sandpit(tmp_path / "pit")
+    done = pit.run(
+        "--task", "sums in calc.py are wrong", "--replay", str(replies(tmp_path, ("fast", FIX))), "--json"
+    )
+    assert done.exit_code == 0, done.stderr
+    with sqlite3.connect(places.ledger_file()) as database:
+        database.execute("UPDATE run SET replayed = 0")  # as if a model had answered
+    database.close()
+
+    (task,) = Routes(places.ledger_file()).tasks(str(pit.root))
+    risk, decision = placed(task, NamedPolicy("p", parse_policy(POLICY, "p"))) or pytest.fail("no lane")
+
+    reported = done.json
+    assert (task.id, task.brief) == (reported["run_id"], "sums in calc.py are wrong")
+    assert (task.first_lane, task.accepted_lane, task.first_try) == ("fast", "fast", True)
+    assert (task.changed, task.named, task.touched) == ((), ("calc.py",), ("calc.py",))
+    assert (
+        [name for name, _ in task.red]
+        == [it["name"] for it in reported["baseline"] if it["outcome"] == "failed"]
+        != []
+    )
+    assert risk.score == reported["risk"]["score"] == task.score
+    assert (decision.lane, list(decision.ladder)) == (
+        reported["decision"]["lane"],
+        reported["decision"]["ladder"],
+    )

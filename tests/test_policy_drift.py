@@ -45,7 +45,7 @@ def some(count: int, well: int, score: int, *touched: str, lane: str = "fast") -
 def test_new_files_that_look_like_something_and_match_no_rule_are_told_by_folder() -> None:
     new = [
         "svc/identity/store.py", "svc/identity/keys.py", "svc/dbMigrate/run.go", "infra-live/main.yaml",
-        "svc/kms.ts", "src/auth/x.py", "tests/test_login.py", "docs/auth.md", "src/author.py", "src/rapid.py",
+        "svc/kms.ts", "src/auth/x.py", "tests/test_login.py", "docs/oidc.md", "src/author.py", "src/rapid.py",
     ]  # fmt: skip
 
     found = list(drift.uncovered(policy(), new))

@@ -197,6 +197,23 @@ def test_a_call_that_broke_off_costs_nothing_when_it_is_played_again(pit: Sandpi
     assert again["cost_usd"] == 0
 
 
+def test_a_lane_that_stopped_at_its_cap_stops_again_in_the_replay(tmp_path: Path) -> None:
+    policy = POLICY.replace("model: small-1", "model: small-1, cap: {usd: 0.0095}")
+    pit = Sandpit(tmp_path / "pit", policy=policy)
+    with Loopback() as server:
+        server.script("small-1", Reply("READ calc.py"), Reply(FIX))
+        server.script("large-1", Reply(FIX))
+        done = pit.run(*TASK, "--json", env=paid_env(pit, server))
+    pit.run("record", "--out", str(tmp_path / "kept"))
+
+    again = replayed(pit, tmp_path / "kept")
+
+    for told in (done.json, again):
+        assert [it["failure"] for it in told["attempts"]] == ["capped", None]
+    assert again["attempts"][0]["reason"] == done.json["attempts"][0]["reason"]
+    assert again["notices"] == []
+
+
 def test_a_replay_that_ends_otherwise_than_its_run_says_so(pit: Sandpit, tmp_path: Path) -> None:
     with Loopback() as server:
         server.script("small-1", Reply(WRONG))

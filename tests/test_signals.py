@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -144,7 +146,7 @@ def test_a_diff_is_read_by_its_counts_and_not_by_what_its_lines_look_like() -> N
 
 
 def test_letters_that_only_look_alike_are_those_letters() -> None:
-    assert signal(facts("x = 'ж'; check_ｐassword(y)"), "auth_code").value is True
+    assert signal(facts("x = 'ж'; check_\uff50assword(y)"), "auth_code").value is True
 
 
 def test_a_hit_far_out_in_a_very_long_line_is_found() -> None:
@@ -179,7 +181,7 @@ def test_a_slow_expression_ends_in_time_and_counts_as_found(monkeypatch: pytest.
     ],
 )  # fmt: skip
 def test_an_expression_that_can_take_for_ever_is_refused_with_its_line(pattern: str, why: str) -> None:
-    with pytest.raises(PolicyError, match="p.yaml:3") as refused:
+    with pytest.raises(PolicyError, match=r"p\.yaml:3") as refused:
         parse_policy(f"version: 1\nsignals:\n  money: {{content: ['{pattern}']}}\n", "p.yaml")
 
     assert why in str(refused.value)
@@ -193,7 +195,7 @@ def test_the_shipped_expressions_are_accepted_and_all_but_none_need_every_line()
     assert [it.written for it in expressions(tuple(shipped)) if not it.words] == []
 
 
-LINE = st.text(alphabet="aAbB xX_().\t<éİıſK", max_size=40)
+LINE = st.text(alphabet="aAbB xX_().\t<é\u0130\u0131\u017f\u212aK", max_size=40)
 EXPRESSION = st.sampled_from(
     [
         "ab", "(?i)ab", "a(?:b|x)", "^a.*b", r"\bab\b", "[ab]x", "(?i)(?:ax|bx)+", "a?b", "(?:a|b)x$", "é", "(?i)k",
@@ -203,11 +205,8 @@ EXPRESSION = st.sampled_from(
 
 
 @given(lines=st.lists(LINE, min_size=1, max_size=6), pattern=EXPRESSION)
-@example(lines=["ſecret AB"], pattern="(?i)ab")
+@example(lines=["\u017fecret AB"], pattern="(?i)ab")
 def test_words_rule_out_no_line_that_an_expression_matches(lines: list[str], pattern: str) -> None:
-    import re
-    import unicodedata
-
     plain = [unicodedata.normalize("NFKC", line) if not "".join(lines).isascii() else line for line in lines]
     first = next((index for index, line in enumerate(plain) if re.search(pattern, line)), None)
     hit = Lines("\n".join(lines)).first((pattern,))
@@ -215,7 +214,9 @@ def test_words_rule_out_no_line_that_an_expression_matches(lines: list[str], pat
     assert (hit.index if hit else None) == first
 
 
-PATHS = st.lists(st.sampled_from(["a", "B", "auth", "x.SQL", "m_auth.py", "é", "docs", ".env", "b.py"]), min_size=1)
+PATHS = st.lists(
+    st.sampled_from(["a", "B", "auth", "x.SQL", "m_auth.py", "é", "docs", ".env", "b.py"]), min_size=1
+)
 GLOB = st.sampled_from(
     ["auth", "**/auth/**", "*.sql", "/a", "a/**", "**/*_auth.*", "docs/", "**/.env*", "a/*/b.py", "**", "B/b.py", "é"]
 )  # fmt: skip
@@ -261,14 +262,24 @@ def test_modules_are_counted_without_tests_and_pages() -> None:
 
 def test_a_new_file_is_novel_only_where_nothing_resembles_it() -> None:
     tree = ("src/worker.py", "src/backoff_policy.py", "web/app.ts")
-    files, names = unlike_any(["src/retry.py", "engine/solver.rs", "web/deep/x.ts"], ["BackoffRule", "Quaternion"], tree)
+    files, names = unlike_any(
+        ["src/retry.py", "engine/solver.rs", "web/deep/x.ts"], ["BackoffRule", "Quaternion"], tree
+    )
 
     assert [it.partition(":")[0] for it in files] == ["engine/solver.rs", "web/deep/x.ts"]
     assert [it.partition(":")[0] for it in names] == ["Quaternion"]
 
 
 def test_a_file_is_known_by_the_test_that_is_named_after_it() -> None:
-    stems = stems_of_tests(["tests/test_worker.py", "pkg/store_test.go", "src/test/java/UserTest.java", "web/cart.spec.ts", "latest.py"])
+    stems = stems_of_tests(
+        [
+            "tests/test_worker.py",
+            "pkg/store_test.go",
+            "src/test/java/UserTest.java",
+            "web/cart.spec.ts",
+            "latest.py",
+        ]
+    )
 
     assert [names_its_test(path, stems) for path in ("a/worker.py", "b/store.go", "User.java", "c/cart.ts", "d/x.py")] == [
         True, True, True, True, False,
@@ -278,7 +289,15 @@ def test_a_file_is_known_by_the_test_that_is_named_after_it() -> None:
 def test_what_nobody_looked_up_is_unknown_and_never_zero() -> None:
     known = facts("x = 1", failures=None)
 
-    for name in ("test_failures", "untested", "novelty", "churn", "past_escalations", "past_reverts", "hunks"):
+    for name in (
+        "test_failures",
+        "untested",
+        "novelty",
+        "churn",
+        "past_escalations",
+        "past_reverts",
+        "hunks",
+    ):
         found = signal(known, name)
         assert (found.value, found.points, found.raised) == (None, 0, False), name
 
@@ -325,7 +344,9 @@ def history(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return tmp_path, ids
 
 
-def test_churn_and_reverts_are_counted_from_base_and_not_from_today(history: tuple[Path, dict[str, str]]) -> None:
+def test_churn_and_reverts_are_counted_from_base_and_not_from_today(
+    history: tuple[Path, dict[str, str]],
+) -> None:
     root, ids = history
     found = past(root, ids["back"], ["a.py", "b.py", "none.py"], deadline_s=20)
 
@@ -349,7 +370,9 @@ def test_a_history_that_cannot_be_read_is_unknown(history: tuple[Path, dict[str,
     assert past(history[0], "f" * 40, ["a.py"], deadline_s=20) is None
 
 
-def test_git_is_ended_at_its_deadline_and_at_its_size(history: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+def test_git_is_ended_at_its_deadline_and_at_its_size(
+    history: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "nobody-writes")
     began = time.monotonic()
 

@@ -65,6 +65,10 @@ def without_a_plan(
     return replace(decision, skipped=(*decision.skipped, *told))
 
 
+def _unlearnt(what: str, share: float) -> float | None:
+    return None
+
+
 @dataclass(slots=True)
 class Assembly:
     """What a run's means are made from, once it is decided.
@@ -195,7 +199,8 @@ class Assembly:
         spec = self.specs[lane]
         return terms_of(
             spec,
-            partial(self.ledger.lane_quantile, lane, spec.model),
+            # what this ledger has learnt since is no part of what was recorded
+            _unlearnt if self.replies else partial(self.ledger.lane_quantile, lane, spec.model),
             calibration=self.library.calibration(spec),
             can_compact=spec.compact_with in self.lanes,
         )

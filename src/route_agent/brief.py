@@ -80,17 +80,21 @@ def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     files = {token: rank for rank, token in enumerate(tokens)}
     folders = {token.rstrip("/"): rank for token, rank in reversed(files.items())}
     names = {token.rpartition("/")[2] for token in files}
-    tops = {token.partition("/")[0] for token in folders}
+    within: dict[str, list[tuple[int, int]]] = {}  # a large tree has far fewer folders than files
     found: list[tuple[tuple[int, int], str]] = []
     seen = Counter[tuple[int, int]]()
     for path in paths:
-        if path.rpartition("/")[2] not in names and path.partition("/")[0] not in tops:
+        folder, _, name = path.rpartition("/")
+        if folder not in within:
+            above = [path[:at] for at, letter in enumerate(path) if letter == "/"]
+            within[folder] = [(1, folders[it]) for it in above if it in folders]
+        ranks = within[folder]
+        if name in names:
+            starts = (0, *(at + 1 for at, letter in enumerate(path) if letter == "/"))
+            # files before the contents of folders: a large folder must not push a named file out
+            ranks = [(0, files[path[at:]]) for at in starts if path[at:] in files] + ranks
+        if not ranks:
             continue  # nearly all of them
-        slashes = [at for at, letter in enumerate(path) if letter == "/"]
-        ends = (path, *(path[at + 1 :] for at in slashes))
-        # files before the contents of folders: a large folder must not push a named file out
-        ranks = [(0, files[end]) for end in ends if end in files]
-        ranks += [(1, folders[path[:at]]) for at in slashes if path[:at] in folders]
         if any(seen[rank] < MAX_NAMED_FILES for rank in ranks):
             found.append((min(ranks), path))
         seen.update(ranks)

@@ -25,6 +25,7 @@ _MAX_WORDS = 128
 _MOST_WIDE = 2  # of three, each place of each is tried with each of the others: seconds for one line
 _LEAST_WORD = 2
 _AROUND = frozenset({"AT", "ASSERT", "ASSERT_NOT"})  # they look and take nothing
+_LETTERS = re.compile("[a-z]+")
 _REPEATS = frozenset({"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"})
 
 
@@ -263,13 +264,24 @@ class Lines:
         return False
 
 
-def possible(patterns: tuple[str, ...], text: str) -> tuple[str, ...]:
-    """The expressions that may match in a text of ASCII letters in lower case, or in any part of it."""
+def possible(patterns: tuple[str, ...], known: str) -> tuple[str, ...]:
+    """The expressions that may match in a text with this vocabulary, or in any part of it."""
     return tuple(
         it.written
         for it in expressions(patterns)
-        if not it.words or any(word in text for word in it.words)
+        if not it.words or any(_longest(word) in known for word in it.words)
     )
+
+
+def vocabulary(text: str) -> str:
+    """The different runs of letters in an ASCII text, in lower case: far fewer than its words."""
+    return " ".join(set(_LETTERS.findall(text.lower())))
+
+
+@lru_cache(maxsize=1024)
+def _longest(word: str) -> str:
+    """The longest run of letters in a word; empty where it has none, and that is in every vocabulary."""
+    return max(_LETTERS.findall(word), key=len, default="")
 
 
 @lru_cache(maxsize=256)

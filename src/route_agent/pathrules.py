@@ -136,7 +136,8 @@ def dead(all_rules: Iterable[Rule], paths: Sequence[str], *, inherited: bool) ->
 def _matches_any(pattern: str, paths: Sequence[str], names: set[str]) -> bool:
     if not re.search(r"[*?\[/]", pattern) and pattern.isascii() and pattern.lower() not in names:
         return False
-    return any(globs.matches(path, pattern) for path in paths)
+    patterns = globs.globs((pattern,))
+    return any(patterns.first(path) for path in paths)
 
 
 # --- overlapping rules
@@ -178,7 +179,7 @@ def doubled(written: Written, paths: Sequence[str], *, inherited: bool) -> Itera
     }
     signals = {name: rule for name, rule in written.policy.signals.items() if rule.paths}
     raised = {
-        name: {path for path in paths if globs.any_match(path, rule.paths)}
+        name: {path for path in paths if globs.globs(rule.paths).first(path)}
         for name, rule in signals.items()
         if inherited or named
     }

@@ -181,7 +181,7 @@ def rescored(task: PastTask, policy: Policy) -> Risk:
             value: bool | int | None = known.value
             points = points_of(rule, None if value is None else int(value))
         else:
-            value = _raised(task, rule, known)
+            value = _raised(task, rule, known) or (None if known.value is None else False)
             points = rule.points if value else 0
         signals.append(Signal(name, value, points, Provenance.TRUSTED))
     return Risk(sum(signal.points for signal in signals), tuple(signals))

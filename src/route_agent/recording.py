@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from route_agent.records.grades import Failure
 from route_agent.records.lanes import CallState, Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from route_agent.records.runs import Run
+    from route_agent.records.runs import Attempt, Run
 
 Calls = list[dict[str, Any]]
 
@@ -26,10 +27,11 @@ def recorded(calls: Sequence[dict[str, Any]], run: Run) -> dict[str, Any]:
         run: the run's report, for the patches of lanes that edit files themselves.
     """
     patches = {call.id: (it.summary, it.patch) for it in run.attempts for call in it.calls if it.patch}
+    stopped = {_at_its_cap(it): it.reason for it in run.attempts if it.failure is Failure.CAPPED}
     about = {"run": run.id, "base": run.base, "start": run.start, "verdict": run.verdict.value}
     if run.decision:
         about |= {"policy": run.decision.policy_name, "policy_hash": run.decision.policy_hash}
-    replies = [_entry(said, patches) for said in _conversations(calls)]
+    replies = [_entry(said, patches, stopped) for said in _conversations(calls)]
     return {"version": 1, "about": about, "replies": replies}
 
 
@@ -63,8 +65,18 @@ def _asked_again(said: Calls, number: int) -> bool:
     return bool(following) and failed and following[0]["prompt"] == said[number]["prompt"]
 
 
-def _entry(said: Calls, patches: dict[int, tuple[str, str]]) -> dict[str, Any]:
+def _at_its_cap(attempt: Attempt) -> int:
+    """The last call of the lane that stopped; 0 where it made none."""
+    worked = [it for it in attempt.calls if it.purpose in (Purpose.PATCH, Purpose.PLAN)]
+    own = [it for it in worked if attempt.reason.startswith(f"lane {it.lane}'s cap")] or worked
+    return own[-1].id if own else 0
+
+
+def _entry(said: Calls, patches: dict[int, tuple[str, str]], stopped: dict[int, str]) -> dict[str, Any]:
     turns = [_turn(said, number, patches) for number in range(len(said))]
+    for turn, call in zip(turns, said, strict=True):
+        if call["call"] in stopped:
+            turn["capped"] = _word(stopped[call["call"]])
     first, model, served = turns[0], turns[0].get("model"), turns[0].get("served")
     then = [
         _short(turn) if (turn.get("model"), turn.get("served")) == (model, served) else turn

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines, print_table, say
+from route_agent.ledger.agreement import DAYS
 from route_agent.ledger.store import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from route_agent.ledger.agreement import Agreement
     from route_agent.ledger.statistics import LaneStatistics
     from route_agent.records.reviews import Track
 
@@ -96,7 +98,8 @@ def stats(*, as_json: bool) -> None:
 
             verifiers = [{"model": model, **track_object(track)} for model, track in tracks.items()]
             told = {"lanes": list(map(_lane_object, lanes)), "classes": list(map(_lane_object, classes))}
-            print_json({"schema": 1, **told, "verifiers": verifiers})
+            shadow = _agreement_object(ledger.agreement())
+            print_json({"schema": 1, **told, "verifiers": verifiers, "shadow": shadow})
             return
         if not lanes:
             say("no attempts yet; recorded replies are not counted")
@@ -105,6 +108,54 @@ def stats(*, as_json: bool) -> None:
         say("")
         _print_lanes(classes)
         _print_verifiers(tracks)
+        _print_agreement(ledger.agreement())
+
+
+def _print_agreement(found: Agreement) -> None:
+    """Where the shadow and the rules went the same way, and how often the lane that went first was right."""
+    if not found.asked:
+        return
+    silent = f", {found.unanswered} without an answer" if found.unanswered else ""
+    told = f"shadow: {found.asked} decision{'' if found.asked == 1 else 's'} in {found.days:.1f} days{silent}"
+    if not found.is_old_enough:
+        say(f"\n{told}; its table comes after {DAYS}")
+        return
+    say(f"\n{told}")
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("rules", "shadow", "n", "first lane accepted (95 %)"):
+        table.add_column(heading, justify="right" if heading == "n" else "left", no_wrap=True)
+    for cell in found.cells:
+        table.add_row(
+            cell.rules,
+            f"{cell.shadow} ({cell.level})",
+            str(cell.runs),
+            _share(cell.first_accepted, cell.runs),
+        )
+    print_table(table)
+
+
+def _agreement_object(found: Agreement) -> dict[str, object]:
+    from route_agent.verifying import interval
+
+    shown = found.cells if found.is_old_enough else ()
+    return {
+        "asked": found.asked,
+        "unanswered": found.unanswered,
+        "days": found.days,
+        "cells": [
+            {
+                "rules": cell.rules,
+                "shadow": cell.shadow,
+                "level": cell.level,
+                "n": cell.runs,
+                "first_accepted": cell.first_accepted / cell.runs,
+                "interval": list(interval(cell.first_accepted, cell.runs)),
+            }
+            for cell in shown
+        ],
+    }
 
 
 def _print_lanes(rows: Sequence[LaneStatistics]) -> None:

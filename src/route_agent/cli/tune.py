@@ -17,6 +17,7 @@ from route_agent.outcomes import Errors
 from route_agent.policy import POLICY_PATH
 from route_agent.readoutcomes import LEDGER, Table, known_model, named, read_outcomes
 from route_agent.report import tuning as report
+from route_agent.tuning.own import Own, Passed, features_of, lane_rules, threshold
 from route_agent.tuning.tune import Data, Tuning, Wanted
 from route_agent.tuning.tune import tune as computed
 
@@ -56,12 +57,15 @@ def tune(typed: Arguments, *, as_json: bool) -> None:
         table = _read(typed, source, wanted)
         other = _read(typed, test, wanted) if test else None
         told = _computed(table, other, wanted, groups)
-        patch = _patch(typed, told, source) if typed.write and told.recommended else None
+        patch = _patch(typed, told) if typed.write and told.recommended else None
+        own = _own(wanted) if source == LEDGER else None
         if as_json:
-            print_json(report.tuning_object(told, source=table.source, notes=table.notes, patch=patch))
+            shown = report.tuning_object(told, source=table.source, notes=table.notes, patch=patch)
+            print_json({**shown, "own": report.own_object(own) if own else None})
             return
         width = shutil.get_terminal_size().columns
         lines = [*report.lines(told, width), *((f"note {it}", "dim") for it in table.notes)]
+        lines += [(line, "") for line in report.own_lines(own)] if own else []
         print_lines(lines, error=typed.write)
         if patch:
             sys.stdout.write(patch)
@@ -165,7 +169,58 @@ def _is_selected(table: Table, wanted: Wanted) -> bool:
     return table.source == LEDGER and any(outcomes.keys() - strong for outcomes in table.outcomes.values())
 
 
-def _patch(typed: Arguments, told: Tuning, source: str) -> str:
+def _command(typed: Arguments) -> str:
+    """The command that gives the same again, without what is at its default."""
+    files = f" --train {typed.train} --test {typed.test}" if typed.train else f" {typed.outcomes}"
+    options = {
+        "--fast": typed.fast,
+        "--strong": typed.strong,
+        "--models": typed.models,
+        "--harness": typed.harness,
+        "--tasks": str(typed.tasks or ""),
+        "--false-accept": f"{typed.false_accept:g}",
+        "--false-reject": f"{typed.false_reject:g}" if typed.false_reject else "",
+        "--margin": f"{typed.margin:g}",
+    }
+    return f"route-agent tune{files}" + "".join(
+        f" {name} {value}" for name, value in options.items() if value
+    )
+
+
+def _own(wanted: Wanted) -> Own:
+    """What the ledger's attempts teach besides: rules of its lanes, and where the cheap one loses money."""
+    from route_agent.ledger.judged import Judged
+    from route_agent.repo.reverted import reverted_runs
+
+    known = Judged(places.ledger_file()).judged()
+    roots = {it.repository for it in known if it.passed and Path(it.repository).is_dir()}
+    reverted = frozenset(run for root in sorted(roots) for run in reverted_runs(Path(root)))
+    passed = [
+        Passed(
+            it.repository,
+            it.lane,
+            it.passed,
+            it.run in reverted,
+            features_of(
+                effort=it.effort, grade=it.grade, lines=it.lines, score=it.score, task_class=it.task_class
+            ),
+        )
+        for it in known
+    ]
+    fast = wanted.fast or "fast"
+    firsts = [
+        (it.score, it.passed and it.run not in reverted)
+        for it in known
+        if it.lane == fast and it.first and it.score is not None
+    ]
+    paid = [
+        [it.cost_usd for it in known if it.lane == lane and it.cost_usd is not None]
+        for lane in (fast, wanted.strong)
+    ]
+    return Own(fast, lane_rules(passed), threshold(firsts, *paid), len(firsts))
+
+
+def _patch(typed: Arguments, told: Tuning) -> str:
     from route_agent.cli.policies import policy_named
     from route_agent.tuning.policypatch import as_diff, patched
 
@@ -178,4 +233,4 @@ def _patch(typed: Arguments, told: Tuning, source: str) -> str:
     path = typed.policy or POLICY_PATH
     best = told.recommended
     lanes = best.lanes if best else ()
-    return as_diff(old, patched(old, path, lanes, report.evidence(told, source)), path)
+    return as_diff(old, patched(old, path, lanes, report.evidence(told, _command(typed))), path)

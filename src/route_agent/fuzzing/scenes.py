@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, get_args
 from route_agent import brief as briefs
 from route_agent.classes import fitting, most_demanding
 from route_agent.globs import any_match, matches
-from route_agent.records.change import REGULAR, Change, FileChange
+from route_agent.records.change import ABSENT, REGULAR, Change, FileChange
 from route_agent.records.checks import CheckKind
-from route_agent.records.facts import Facts
+from route_agent.records.facts import ChangedText, Facts
 from route_agent.records.grades import Grade, TaskClass
 from route_agent.risk import assess
-from route_agent.routing import bar_of, is_confirmed, route, wants_reproduction
+from route_agent.risk.shape import unlike_any
+from route_agent.routing import Level, bar_of, is_confirmed, route, wants_reproduction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,6 +42,17 @@ ORDINARY = (
     "Update the comments",
     "Use `load_config` and call `RetryPolicy` there",
 )
+# lines of code such as the policy's rules look for
+LINES = (
+    "import threading",
+    "requests.get(url)",
+    "price = Decimal(0)",
+    "datetime.utcnow()",
+    "password = load()",
+    "ALTER TABLE users ADD COLUMN mail",
+    "def public_name(a, b):",
+    "x = 1  # noqa",
+)
 _PLAIN_FILES = (
     "src/app.py",
     "src/store.py",
@@ -52,9 +64,12 @@ _PLAIN_FILES = (
 _KNOWN_SYMBOLS = frozenset({"load_config", "parser", "store"})
 
 
-def _change(*paths: str) -> Change:
-    files = (FileChange(path, REGULAR, REGULAR, "1", "2", 3, 1) for path in sorted(set(paths)))
-    return Change("1", "2", tuple(files))
+def _change(*paths: str, old: tuple[str, ...] = ()) -> Change:
+    """A change of these files; those that are not old are new."""
+    modes = {path: REGULAR if path in old else ABSENT for path in sorted(set(paths))}
+    return Change(
+        "1", "2", tuple(FileChange(path, mode, REGULAR, "1", "2", 3, 1) for path, mode in modes.items())
+    )
 
 
 # the patches whose bars are compared
@@ -76,6 +91,8 @@ class Scene:
         failing: the names of the tests that are red at start.
         red: the kinds of the checks that are red there.
         symbols: the names of code that the start tree has.
+        lines: what the change adds to the first of its files.
+        level: what the shadow lane answered; empty where nobody was asked.
     """
 
     brief: str = ""
@@ -84,15 +101,17 @@ class Scene:
     failing: tuple[str, ...] = ()
     red: frozenset[CheckKind] = frozenset()
     symbols: frozenset[str] = _KNOWN_SYMBOLS
+    lines: tuple[str, ...] = ()
+    level: str = ""
 
     @property
     def unspoken(self) -> Scene:
-        """The same task with a brief that says nothing: what git and the checks alone ask for."""
-        return replace(self, brief="")
+        """The same task of which nobody says anything: what git and the checks alone ask for."""
+        return replace(self, brief="", level="")
 
     @property
     def change(self) -> Change:
-        return _change(*self.changed)
+        return _change(*self.changed, old=self.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +147,8 @@ def look(scene: Scene, named: NamedPolicy) -> Outlook:
     text = briefs.clean(scene.brief) if scene.brief else ""
     risk = assess(_facts(scene, text), policy)
     fits = fitting(text, [signal.name for signal in risk.signals if signal.raised])
-    decision = route(risk, named, most_demanding(fits), fits=fits, red_kinds=scene.red)
+    level = Level(scene.level, "it looks so") if scene.level else None
+    decision = route(risk, named, most_demanding(fits), fits=fits, red_kinds=scene.red, level=level)
     models = [lane for lane in policy.routing.ladder if not policy.models[lane][0].is_fixer]
     first = next((lane for lane in decision.ladder if lane in models), models[-1])
     return Outlook(
@@ -143,13 +163,24 @@ def look(scene: Scene, named: NamedPolicy) -> Outlook:
 
 
 def _facts(scene: Scene, text: str) -> Facts:
+    """As `factfinding.find` does; what it reads of the past and of coverage, no outsider can change."""
+    change = scene.change
+    unknown = tuple(it for it in briefs.named_symbols(text, most=len(text)) if it not in scene.symbols)
+    new = [file.path for file in change.files if file.is_new]
+    novel, novel_names = unlike_any(new, unknown, scene.tree)
+    lines = "\n".join(scene.lines)
+    numbers = tuple(range(1, len(lines.split("\n")) + 1))
     return Facts(
         brief=text,
-        change=scene.change,
+        change=change,
         named=briefs.named_paths(text, scene.tree),
-        unknown_symbols=tuple(it for it in briefs.named_symbols(text) if it not in scene.symbols),
+        unknown_symbols=unknown,
         failures=len(scene.failing),
         failing=scene.failing,
+        texts=(ChangedText(change.paths[0], lines, numbers),) if change.files and lines else (),
+        hunks=len(change.files),
+        novel=novel,
+        novel_names=novel_names,
     )
 
 
@@ -207,7 +238,15 @@ def scenes(named: NamedPolicy, random: Random, paths: tuple[str, ...] = ()) -> I
         changed = random.sample(tree, random.choice((0, 0, 1, 1, 2, 5)))
         red = frozenset(random.sample(kinds, random.choice((0, 0, 1, 2))))
         failing = tuple(f"tests/test_app.py::test_{number}" for number in range(random.choice((0, 0, 1, 4))))
-        yield Scene(random.choice(("\n", ". ", "\n\n")).join(spoken), tree, tuple(changed), failing, red)
+        yield Scene(
+            brief=random.choice(("\n", ". ", "\n\n")).join(spoken),
+            tree=tree,
+            changed=tuple(changed),
+            failing=failing,
+            red=red,
+            lines=tuple(random.sample(LINES, random.choice((0, 0, 1, 2)))),
+            level=random.choice(("", "", "LOW", "HIGH")),
+        )
 
 
 def vocabulary(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:

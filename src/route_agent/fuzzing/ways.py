@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from route_agent.fuzzing.scenes import ORDINARY, vocabulary
+from route_agent.fuzzing.scenes import LINES, ORDINARY, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,13 +96,13 @@ def texts(random: Random, named: NamedPolicy) -> Pieces:
 
 
 def _huge(random: Random, named: NamedPolicy) -> Pieces:
-    return tuple(f"{random.choice(INSTRUCTIONS)} {number}" for number in range(random.choice((200, 900))))
+    return tuple(f"{random.choice(INSTRUCTIONS)} {number}" for number in range(random.choice((100, 250))))
 
 
 def _many_names(random: Random, named: NamedPolicy) -> Pieces:
     """More names of files and of code than a brief can be about."""
     return tuple(
-        f"f{number}.py `load_config` name_{number}" for number in range(random.choice((30, 80, 300)))
+        f"f{number}.py `load_config` name_{number}" for number in range(random.choice((60, 210)))
     )
 
 
@@ -148,6 +148,24 @@ def _with_failures(scene: Scene, pieces: Pieces) -> Scene:
     return replace(scene, failing=(*scene.failing, *pieces))
 
 
+def _with_lines(scene: Scene, pieces: Pieces) -> Scene:
+    return replace(scene, lines=(*scene.lines, *pieces))
+
+
+def _lines(random: Random, named: NamedPolicy) -> Pieces:
+    pool = (*LINES, *(f"# {text}" for text in (*INSTRUCTIONS, *LOOKS_LIKE_DATA, *ODD)))
+    return tuple(random.choice(pool) for _ in range(random.choice((1, 3))))
+
+
+def _answered(scene: Scene, pieces: Pieces) -> Scene:
+    """The shadow lane's answer, where there was none: a model that read the brief is as tainted as it."""
+    return replace(scene, level=scene.level or "".join(pieces[:1]))
+
+
+def _answers(random: Random, named: NamedPolicy) -> Pieces:
+    return (random.choice(("LOW", "MEDIUM", "HIGH", "low", "LOW\nlane: fast")),)
+
+
 def _other_output(scene: Scene, pieces: Pieces) -> Scene:
     """As many red tests as before, under names that an outsider chose."""
     told = (*pieces, *scene.failing)[: len(scene.failing)]
@@ -190,6 +208,8 @@ WAYS: tuple[Way, ...] = (
     Way("put it in a code block", "adds", _around("```", "```"), _nothing),
     Way("make a block of YAML of it", "adds", _around("task: |", "lane: fast"), _nothing),
     Way("add files to the change", "adds", _with_files, _names),
+    Way("add lines to the change", "adds", _with_lines, _lines),
+    Way("have the shadow answer", "adds", _answered, _answers),
     Way("add red tests", "adds", _with_failures, _outputs),
     Way("rename the red tests", "same", _other_output, _outputs),
     Way(

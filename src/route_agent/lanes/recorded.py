@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from route_agent.errors import ProviderError, UsageError
+from route_agent.errors import CapReached, ProviderError, UsageError
 from route_agent.lanes.answers import require_whole
 from route_agent.lanes.base import converse
 from route_agent.policy import RECORDED, Name
@@ -35,7 +35,8 @@ class RecordedTurn(Strict):
     `error` is the failure's class and `message` its words; with `again` the same was asked once more after
     it, as a lane does where waiting may help. `served` is who answered, `stop` why the answer ended.
     `redacted` says how many secrets were taken out of the reply, and `cut` how many of its characters are
-    missing: such a reply may not do what the original did.
+    missing: such a reply may not do what the original did. `capped` are the words with which the lane
+    stopped at its cap then.
     """
 
     reply: str
@@ -48,6 +49,7 @@ class RecordedTurn(Strict):
     maybe_billed: bool = False
     redacted: Annotated[int, Field(ge=0)] = 0
     cut: Annotated[int, Field(ge=0)] = 0
+    capped: str = ""
 
 
 class RecordedReply(RecordedTurn):
@@ -206,7 +208,7 @@ class RecordedLane:
                 )
             turn = conversation.left.popleft()
             try:
-                return desk.ask(
+                answered = desk.ask(
                     provider=self.provider,
                     model=turn.model,
                     prompt=prompt,
@@ -214,9 +216,15 @@ class RecordedLane:
                     timeout_s=conversation.seconds,
                     send=partial(_play, turn, conversation.seconds),
                 )
-            except ProviderError:
+            except ProviderError as error:
+                if turn.capped:
+                    raise CapReached(turn.capped) from error
                 if not turn.again:
                     raise
+                continue
+            if turn.capped:
+                raise CapReached(turn.capped)
+            return answered
 
 
 # what is recorded, by the word for it; the first that a lane has names its model

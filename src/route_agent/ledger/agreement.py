@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from route_agent.records.grades import Verdict
@@ -75,6 +75,6 @@ def agreement_of(rows: Sequence[sqlite3.Row], now: datetime) -> Agreement:
     if not rows:
         return Agreement()
     first = datetime.fromisoformat(rows[0]["started_at"])
-    since = now - (first if first.tzinfo else first.replace(tzinfo=timezone.utc))
+    since = now - (first if first.tzinfo else first.replace(tzinfo=UTC))
     cells = tuple(Cell(*key, count, right[key]) for key, count in sorted(runs.items()))
     return Agreement(len(rows), unanswered, since.total_seconds() / 86_400, cells)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
 from route_agent.afterwards import LEAST_ATTEMPTS, Efforts
 from route_agent.confidence import Usual
+from route_agent.ledger.agreement import Agreement, agreement_of
 from route_agent.ledger.database import Database
 from route_agent.ledger.statistics import LaneStatistics, statistics_of
 from route_agent.policy import FIXER
@@ -205,6 +207,15 @@ class History(Database):
     def track(self, model: str) -> Track:
         """A model's record as a verifier, without replays, lost answers and answers of another model."""
         return self.tracks().get(model, Track())
+
+    def agreement(self) -> Agreement:
+        """What the shadow said beside the rules, without replays."""
+        rows = self._read(
+            "SELECT started_at, advice, first_lane, accepted_lane, verdict,"  # noqa: S608 - the words are ours
+            f" verdict NOT IN ({_NO_WORK}) AS worked FROM run WHERE mode = 'shadow' AND replayed = 0"
+            " AND advice IS NOT NULL AND verdict IS NOT NULL ORDER BY started_at"
+        )
+        return agreement_of(rows, datetime.now(UTC))
 
     def tracks(self) -> dict[str, Track]:
         """Every verifier's record, by model."""

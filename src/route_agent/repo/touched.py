@@ -24,6 +24,13 @@ def read_change(trees: Trees, change: Change) -> tuple[Read, tuple[str, ...]]:
     """
     if not change.files:
         return Read(), ()
+    trees_compared = (change.old_tree, change.new_tree)
+    if trees_compared not in trees.lines_read:  # a run asks before and after its baseline
+        trees.lines_read[trees_compared] = _read(trees, change)
+    return trees.lines_read[trees_compared]
+
+
+def _read(trees: Trees, change: Change) -> tuple[Read, tuple[str, ...]]:
     shape = ("-p", "-r", "--unified=0", "--no-renames", "--no-color", "--full-index")
     plain = ("--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
     written, whole = trees.start_of_git(

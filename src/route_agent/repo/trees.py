@@ -21,6 +21,8 @@ from route_agent.repo.working import Snapshot, Working
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from route_agent.risk.difflines import Read
+
 MAX_LISTED = 4  # whole trees whose listing is kept: it can take longer than a check
 
 
@@ -48,6 +50,7 @@ class Trees:
         self.git_dir = folder / "git"
         self.taken: Snapshot | None = None
         self._listed: dict[str, dict[str, Entry]] = {}
+        self.lines_read: dict[tuple[str, str], tuple[Read, tuple[str, ...]]] = {}  # by the two trees
 
     def prepare(self) -> None:
         """Create the repository if it is not there, point it at the user's objects, and break stale locks."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from route_agent.report.words import money
+from route_agent.tuning.own import LEAST_OF_EACH, LEAST_PASSED, LEAST_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from route_agent.resampling import Interval
     from route_agent.tuning.judging import Figures
+    from route_agent.tuning.own import Own
     from route_agent.tuning.tune import Effort, Lane, Point, Tuning
 
 HEIGHT = 11
@@ -32,7 +34,7 @@ def lines(told: Tuning, width: int) -> Iterator[tuple[str, str]]:
     for line in _heading(told):
         yield line, ""
     yield "", ""
-    for number, point in enumerate(_shown(told), 1):
+    for number, point in enumerate(told.points, 1):
         yield from _row(number, point, told)
     if told.plain:
         yield f" {PLAIN}  {_figures(told.plain)}", ""
@@ -60,11 +62,6 @@ def _heading(told: Tuning) -> Iterator[str]:
         f"verification lets {errors.accepts * 100:g} % of wrong patches pass"
         f" and refuses {errors.rejects * 100:g} % of right ones"
     )
-
-
-def _shown(told: Tuning) -> list[Point]:
-    """The front, and what is recommended or worth a try."""
-    return [it for it in told.points if it.on_front or it in (told.recommended, told.guess)]
 
 
 def _row(number: int, point: Point, told: Tuning) -> Iterator[tuple[str, str]]:
@@ -104,7 +101,7 @@ def _lane_words(lane: Lane) -> str:
 
 def chart(told: Tuning, width: int) -> Iterator[str]:
     """Cost against resolved share, both beside always-strong."""
-    marks = [(POINT, it.figures) for it in _shown(told)]
+    marks = [(POINT, it.figures) for it in told.points]
     marks += [(PLAIN, told.plain)] if told.plain else []
     marks += [(STRONG, told.strong)] if told.strong else []
     marks += [(BEST, told.recommended.figures)] if told.recommended else []
@@ -158,16 +155,17 @@ def _left_out(told: Tuning) -> Iterator[tuple[str, str]]:
         yield f"note left out, since they tried too few of the tasks: {few}", "dim"
 
 
-def evidence(told: Tuning, source: str) -> list[str]:
-    """What a recommendation stands on, as lines of a comment; no date: equal input gives equal text."""
-    wanted = told.wanted
-    asked = f" --fast {wanted.fast}" if wanted.fast else ""
-    asked += f" --models {','.join(wanted.models)}" if wanted.models else ""
-    errors = f"--false-accept {wanted.errors.accepts:g} --false-reject {wanted.errors.rejects:g}"
+def evidence(told: Tuning, command: str) -> list[str]:
+    """What a recommendation stands on, as lines of a comment; no date: equal input gives equal text.
+
+    Args:
+        command: as it was typed.
+    """
     best = told.recommended
+    judged = f"n={told.n} tasks of {told.repositories} repositories"
     return [
-        f"route-agent tune {source}{asked} --strong {wanted.strong} {errors}",
-        f"n={told.n} tasks of {told.repositories} repositories, judged on tasks that the fit had not seen",
+        command,
+        f"{judged}, judged on tasks that the fit (on {told.trained}) had not seen",
         *([f"to always-strong: {' '.join(_figures(best.figures).split())} a task"] if best else []),
         *([f"the choice itself: {' '.join(_figures(told.choice).split())} a task"] if told.choice else []),
         *([f"ladder: {ladder_words(best.lanes)}"] if best else []),
@@ -205,6 +203,61 @@ def tuning_object(
         "left_out": list(told.left_out),
         "notes": list(notes),
         "patch": patch,
+    }
+
+
+def own_lines(own: Own) -> Iterator[str]:
+    """What the ledger's own attempts teach about its lanes."""
+    for it in own.rules:
+        known = f"{it.wrong} of {it.passed} patches that passed are known to be wrong"
+        if it.rule is None:
+            needed = f"{LEAST_PASSED} with {LEAST_OF_EACH} wrong ones are needed"
+            yield f"accept rule of {it.lane}: none is fitted: {known}; {needed}"
+        else:
+            weights = ", ".join(f"{name} {weight:+g}" for name, weight in it.rule.weights.items())
+            auc = "unknown" if it.auc is None else f"{it.auc:.2f}"
+            yield f"accept rule of {it.lane}: {it.rule.intercept:+g}, {weights}; AUC {auc} ({known})"
+    yield _threshold_words(own)
+
+
+def _threshold_words(own: Own) -> str:
+    found = own.threshold
+    if found is None:
+        return (
+            f"fast_max_score: not fitted: {own.firsts} first attempts of {own.fast} with a score;"
+            f" {LEAST_TRIES} and known costs are needed"
+        )
+    must = f"it must solve {found.break_even * 100:.0f} % to pay for itself, n={found.tries}"
+    if found.fast_max_score is None:
+        return f"fast_max_score: {own.fast} pays at no score: {must}"
+    if found.fast_max_score >= found.highest:
+        return f"fast_max_score: {own.fast} pays at every score up to {found.highest}: {must}"
+    return f"fast_max_score: {own.fast} pays up to {found.fast_max_score}: {must}"
+
+
+def own_object(own: Own) -> dict[str, Any]:
+    """The same as an object."""
+    found = own.threshold
+    return {
+        "rules": [
+            {
+                "lane": it.lane,
+                "passed": it.passed,
+                "wrong": it.wrong,
+                "auc": it.auc,
+                "rule": it.rule.model_dump() if it.rule else None,
+            }
+            for it in own.rules
+        ],
+        "threshold": None
+        if found is None
+        else {
+            "lane": own.fast,
+            "fast_max_score": found.fast_max_score,
+            "tries": found.tries,
+            "highest_score": found.highest,
+            "break_even": found.break_even,
+        },
     }
 
 

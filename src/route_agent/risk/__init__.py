@@ -15,7 +15,7 @@ from route_agent.records.facts import ChangedText, Facts
 from route_agent.records.risk import Risk, Signal
 from route_agent.risk.difflines import read_diff
 from route_agent.risk.found import Found, look
-from route_agent.risk.signals import SIGNALS
+from route_agent.risk.signals import ONLY_WEIGHED, SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,7 @@ __all__ = [
     "assess_found",
     "facts_of",
     "look",
+    "reassess",
     "touched_conditions",
 ]
 
@@ -52,6 +53,22 @@ def assess_found(found: Found, policy: Policy, lines: Mapping[str, str] | None =
     for name, signal in SIGNALS:
         signals.append(signal(name, found, policy.signals.get(name, SignalRule()), told.get(name, "")))
     return Risk(sum(signal.points for signal in signals), tuple(signals))
+
+
+def reassess(risk: Risk, found: Found, policy: Policy) -> Risk:
+    """The risk of another cut of the same change: what decides is computed anew, all else stays as it was."""
+    signals = tuple(
+        compute(name, found, policy.signals.get(name, SignalRule()), old.rule)
+        if _decides(name, policy)
+        else old
+        for (name, compute), old in zip(SIGNALS, risk.signals, strict=True)
+    )
+    return Risk(sum(signal.points for signal in signals), signals)
+
+
+def _decides(name: str, policy: Policy) -> bool:
+    rule = policy.signals.get(name, SignalRule())
+    return bool(rule.points) or name in policy.routing.always_strong_if or name not in ONLY_WEIGHED
 
 
 def facts_of(change: Change, patch: str) -> Facts:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from route_agent import linerules
 from route_agent.brief import words_found
 from route_agent.globs import globs
-from route_agent.linerules import Hit, Lines, TooSlow, possible
+from route_agent.linerules import Hit, Lines, TooSlow, possible, vocabulary
 from route_agent.records.change import Change
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from route_agent.records.facts import ChangedText, Facts
 
 _SHOWN = 60
-_BATCH = 16_384  # characters
+_BATCH = 262_144  # characters
 
 Evidence = dict[str, str]  # by path
 
@@ -118,8 +118,8 @@ def _by_line(facts: Facts, rules: Mapping[str, SignalRule]) -> dict[str, Evidenc
         joined = "\n".join(text.text for text in batch)
         asked = wanted
         if joined.isascii():
-            lowered = joined.lower()
-            few = {name: possible(patterns, lowered) for name, patterns in wanted.items()}
+            known = vocabulary(joined)
+            few = {name: possible(patterns, known) for name, patterns in wanted.items()}
             asked = {name: patterns for name, patterns in few.items() if patterns}
         for text in batch if asked else ():
             lines = Lines(text.text, ends)

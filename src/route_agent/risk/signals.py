@@ -185,3 +185,5 @@ COUNTED = frozenset({
     "files", "lines", "hunks", "file_kinds", "test_failures", "cross_module", "churn", "past_escalations",
     "past_reverts",
 })  # fmt: skip
+# no router asks for these: they act by their points or not at all
+ONLY_WEIGHED = frozenset({"lines", "hunks", "file_kinds", "churn", "past_escalations", "past_reverts"})

@@ -58,7 +58,7 @@ class _Asking:
             if files in asked or not files or any(files > smaller for smaller in told):
                 continue
             asked.add(files)
-            then = risks.assess_found(self.found.without(files), self.policy)
+            then = risks.reassess(self.risk, self.found.without(files), self.policy)
             answer = self._answer("untouched", f"{label} were untouched", then, tuple(sorted(files)))
             if answer.changes:
                 told.append(files)
@@ -115,7 +115,9 @@ class _Asking:
     def brief(self) -> Iterator[WhatIf]:
         """The task by its change alone."""
         said = any(self.found.words.values()) or any(self.found.named.values())
-        if not said and not any(it.provenance is Provenance.TAINTED and it.raised for it in self.risk.signals):
+        if not said and not any(
+            it.provenance is Provenance.TAINTED and it.raised for it in self.risk.signals
+        ):
             return
         silent = self.found.without_words()
         answer = self._answer("brief", "the brief said nothing", risks.assess_found(silent, self.policy))

@@ -44,7 +44,12 @@ class Judge:
         """
         efforts = tuple(sorted(table.effort(model, row) for row in rows))
         outcomes = table.lanes[model]
-        if errors.accepts <= 0 or errors.rejects >= 1 or len(rows) < LEAST or not efforts[-1] > efforts[0]:
+        if (
+            errors.accepts <= 0
+            or errors.rejects >= 1
+            or len(rows) < LEAST
+            or not (efforts[-1] > efforts[0] or model in table.features)
+        ):
             return cls(model, 0.0, {}, efforts, (), len(rows))
         draft = cls(model, 0.0, {}, efforts, (), len(rows))
         known = [draft._features(table, row) for row in rows]
