@@ -19,7 +19,9 @@ def pytest_configure() -> None:
     Of several programs called python3 checks get the one that runs the tests: another may be a script that looks
     for one first, which takes longer than many a check.
     """
-    os.environ["PATH"] = f"{Path(sys.base_prefix, 'bin')}{os.pathsep}{os.environ['PATH']}"
+    first = str(Path(sys.base_prefix, "bin"))
+    if not os.environ["PATH"].startswith(first):  # a worker has it from who began it
+        os.environ["PATH"] = f"{first}{os.pathsep}{os.environ['PATH']}"
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -106,20 +106,9 @@ class Sandpit:
     ) -> Result:
         """Run route-agent in the repository."""
         command, environment = [PROGRAM, *arguments], {**os.environ, **(env or {})}
-        if warm.can_run(environment):
-            given: dict[str, Any] = {"stdin": stdin, "timeout": timeout}
-            return Result(*warm.run(command, cwd=self.root, environment=environment, **given))
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-            env=environment,
+        return Result(
+            *warm.run(command, cwd=self.root, environment=environment, stdin=stdin, timeout=timeout)
         )
-        return Result(done.returncode, done.stdout, done.stderr)
 
     def state(self) -> dict[str, str]:
         """Every file of the checkout and of `.git`, by content and mode: what must not change."""

@@ -17,8 +17,8 @@ from route_agent import places
 from route_agent.cli.tune import Arguments
 from route_agent.cli.tune import tune as command
 from route_agent.errors import PolicyError
-from route_agent.policy import parse_policy, presets
 from route_agent.ledger.store import Ledger
+from route_agent.policy import parse_policy, presets
 from route_agent.records.grades import Failure
 from route_agent.records.runs import Attempt
 from route_agent.report import tuning as report

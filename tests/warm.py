@@ -2,7 +2,7 @@
 
 A fresh interpreter spends more time on reading them than on most runs. What is begun here is a child process all
 the same: its own folder, environment, streams and exit code; only nothing is read twice. What a module reads from
-the environment while it is imported would be missed, so anything out of the ordinary begins afresh (`can_run`).
+the environment while it is imported would be missed, so anything out of the ordinary begins afresh.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -33,10 +34,11 @@ _MODULES = (
 )  # fmt: skip
 
 
-def can_run(environment: dict[str, str]) -> bool:
+_one_at_a_time = threading.Lock()
+
+
+def _would_be_the_same(environment: dict[str, str]) -> bool:
     """Whether a warm process would behave like a fresh one under this environment."""
-    if not hasattr(os, "fork"):
-        return False
     first = _server().environment
     odd = {name for name in {*environment, *first} if environment.get(name) != first.get(name)}
     return all(_LATE.fullmatch(name) for name in odd)
@@ -50,10 +52,31 @@ def run(
     Raises:
         subprocess.TimeoutExpired: it took longer; it is killed.
     """
+    if _would_be_the_same(environment) and _one_at_a_time.acquire(blocking=False):
+        try:
+            return _run_warm(arguments, cwd, environment, stdin, timeout)
+        finally:
+            _one_at_a_time.release()
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env=environment,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def _run_warm(
+    arguments: list[str], cwd: Path, environment: dict[str, str], stdin: str, timeout: float
+) -> tuple[int, str, str]:
     with tempfile.TemporaryFile() as fed, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         fed.write(stdin.encode())
         fed.seek(0)
-        order = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
+        order: dict[str, object] = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
         code = _server().run(order, [fed.fileno(), out.fileno(), err.fileno()], timeout)
         written = []
         for stream in (out, err):
@@ -155,13 +178,13 @@ def _main() -> None:
     os.closerange(3, 64)
     random.seed()
     os.environ.clear()
-    os.environ.update(order["environment"])  # type: ignore[arg-type, call-overload]
+    os.environ.update(order["environment"])  # type: ignore[call-overload]
     os.chdir(str(order["cwd"]))
     sys.argv = [*order["arguments"]]  # type: ignore[misc]
     sys.path.insert(0, str(Path(sys.argv[0]).parent))
     from route_agent.__main__ import main
 
-    sys.exit(main())
+    main()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from route_agent.report import policydiff as report
 from route_agent.strictness import tightened
 
 if TYPE_CHECKING:
-
     from route_agent.config import Config
     from route_agent.repo.repository import Repository
 
