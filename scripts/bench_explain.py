@@ -1,8 +1,8 @@
 """How long score and `explain` take on a large repository, beside git itself.
 
-Makes a repository of 100,000 files with a change of 3,000 of them in a temporary folder, and measures seconds
-and the most memory of each step in a process of its own. `git status` and `git diff --numstat` are measured in
-the same run: they are what any tool has to wait for.
+Makes a repository of 100,000 files with a change of 3,000 of them in a temporary folder, and measures
+seconds and the most memory of each step in a process of its own. `git status` and `git diff --numstat` are
+measured in the same run: they are what any tool has to wait for.
 
     python scripts/bench_explain.py [--files 100000] [--changed 3000] [--repeat 3]
 """
@@ -79,7 +79,7 @@ def main() -> None:
         began = time.perf_counter()
         built(root, wanted.files, wanted.changed)
         print(
-            f"built {wanted.files:,} files, {wanted.changed:,} of them changed: {time.perf_counter() - began:.0f} s"
+            f"built {wanted.files:,} files, {wanted.changed:,} changed: {time.perf_counter() - began:.0f} s"
         )
         os.environ.update(
             {f"XDG_{it}_HOME": str(Path(parent, it.lower())) for it in ("STATE", "CACHE", "CONFIG")}

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from route_agent import afterwards
-from route_agent.afterwards import LEAST_ATTEMPTS, Efforts, Standing, decided, effort_of, likelihood, touched
+from route_agent.afterwards import Standing, decided, effort_of, likelihood, touched
+from route_agent.confidence import LEAST_ATTEMPTS, Efforts
 from route_agent.policy import AcceptRule, Policy, parse_policy
 from route_agent.records.change import Change, FileChange
 from route_agent.records.checks import CheckRun, Isolation, IsolationLevel
@@ -356,3 +357,26 @@ def test_a_second_model_reads_no_patch_that_is_refused_without_it() -> None:
 
     assert asked == [False, False, True]
     assert afterwards.is_worth_an_opinion(replace(large), Standing(rules, "bug", higher=False))
+
+
+@pytest.mark.parametrize(
+    ("mode", "lane", "why"),
+    [
+        ("rules", "top", "it scores 8 by the files that it touches"),
+        ("shadow", "top", "it scores 8 by the files that it touches"),
+        ("learned", "top", "it scores 8 by the files that it touches"),
+        ("hybrid", "top", "score 8 ≥ 6"),
+        ("complexity", "low", "complexity 0.3 ≤ 0.4"),
+    ],
+)
+def test_a_patch_is_judged_again_by_the_router_that_sent_the_task_on_its_way(
+    mode: str, lane: str, why: str
+) -> None:
+    rules = lanes("low", "mid", "top", mode=mode, fast_max_score=3, strong_min_score=6)
+    found = attempt(*(f"src/{number}.py" for number in range(8)))
+    assert found.change
+
+    seen = touched(found.change, "", rules)
+
+    assert seen.lane == lane
+    assert seen.why.startswith(why)

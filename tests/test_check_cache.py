@@ -192,16 +192,17 @@ def test_what_failed_is_looked_at_again(pit: Sandpit) -> None:
 
 
 def test_explain_knows_what_was_red_at_start(pit: Sandpit) -> None:
-    def failures() -> int:
+    def failures() -> int | None:
         signals = pit.run("explain", "--task", "fix add", "--json").json["risk"]["signals"]
-        return int(next(it["value"] for it in signals if it["name"] == "test_failures"))
+        value: int | None = next(it["value"] for it in signals if it["name"] == "test_failures")
+        return value
 
     verified(pit)
     pit.write("calc.py", ADD)
 
     assert failures() == 1
     pit.write("calc.py", FIXED + " ")
-    assert failures() == 0
+    assert failures() is None  # nobody ran them on that tree
 
 
 # --- what is stored ---

@@ -30,6 +30,7 @@ from route_agent.records.grades import Failure, Grade, TaskClass, Verdict
 from route_agent.records.lanes import CallState
 from route_agent.records.reviews import Opinion
 from route_agent.records.risk import Provenance
+from route_agent.risk.signals import COUNTED
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -477,7 +478,7 @@ def test_the_signals_of_routing_md_have_the_points_of_the_policy() -> None:
 
     assert list(rows) == [name for name, _ in risk.SIGNALS]
     for name, rule in built_in().signals.items():
-        counted = name in ("files", "lines", "test_failures")
+        counted = name in COUNTED
         assert rows[name][1] == (f"{rule.points} each" if counted else str(rule.points)), name
         assert rows[name][2] == ("–" if rule.max_points is None else str(rule.max_points)), name
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 
 import pytest
+import sandpit
 from sandpit import Sandpit
 
-PYTEST = "[%s, -m, pytest, -q, -p, 'no:cacheprovider']" % sys.executable  # noqa: UP031 - braces are YAML's
+PYTEST = json.dumps(sandpit.PYTEST)
 POLICY = f"version: 1\nchecks:\n  - {{name: pytest, run: {PYTEST}}}\n"
 CALC = "def add(a, b):\n    return a - b\n\n\ndef twice(a):\n    return a + a\n"
 RED = "from calc import add, twice\n\n\ndef test_add():\n    assert add(2, 2) == 4\n    assert twice(2)\n"

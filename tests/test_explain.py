@@ -136,7 +136,7 @@ def test_a_row_names_value_points_provenance_evidence_and_rule() -> None:
 
     assert head.split() == ["signal", "value", "points", "from", "evidence", "(rule)"]
     assert row.split("  ")[0] == "schema_change"
-    assert row.split() == "schema_change true +5 trusted a/b.sql:3 ALTER TABLE x (p.yaml:7)".split()
+    assert " ".join(row.split()) == "schema_change true +5 trusted a/b.sql:3 ALTER TABLE x (p.yaml:7)"
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import sandpit
 from sandpit import Sandpit
 
 from route_agent.checks.alone import MAX_ALONE, alone, narrowed, with_flaky
@@ -18,7 +19,7 @@ from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Isolati
 from route_agent.records.experiments import Experiment, Known, Trial
 from route_agent.records.grades import Failure, Grade
 
-PYTEST = "[%s, -m, pytest, -q, -p, 'no:cacheprovider', tests]" % sys.executable  # noqa: UP031 - braces are YAML's
+PYTEST = json.dumps([*sandpit.PYTEST, "tests"])
 POLICY = f"version: 1\nchecks:\n  - {{name: pytest, run: {PYTEST}}}\n"
 SOURCE = "VERSION = 1\n\n\ndef add(a, b):\n    return a + b\n"
 # in the whole run the second finds what the first has left, unless the source is of another version

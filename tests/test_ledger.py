@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from route_agent.afterwards import Efforts
+from route_agent.confidence import Efforts
 from route_agent.errors import LedgerError, LimitReached, UsageError
 from route_agent.ledger.allowances import Payer
 from route_agent.ledger.budget import Purse

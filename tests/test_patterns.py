@@ -6,13 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from loopback import Fault, Loopback, Reply
-from sandpit import ADD, FIX, POLICY, PROGRAM, WRONG, Result, Sandpit, provider_env
+from sandpit import ADD, FIX, POLICY, PROGRAM, PYTEST, WRONG, Result, Sandpit, provider_env
 
 BEGINS = "diff --git a/calc.py b/calc.py\n"
 
@@ -124,7 +123,7 @@ RACE = policy(
     + "  top: {provider: anthropic, model: top-1}\n",
     "routing: {ladder: [duel, top]}\n",
 )
-SUITE = f'checks:\n  - {{name: tests, kind: test, run: ["{sys.executable}", -m, pytest, -q]}}\n'
+SUITE = f"checks:\n  - {{name: tests, kind: test, run: {json.dumps(PYTEST)}}}\n"
 SOUND = "def test_add():\n    assert add(2, 2) == 4\n"
 
 

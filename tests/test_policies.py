@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from loopback import Loopback, Reply
 from sandpit import FIX, POLICY, WRONG, Sandpit, provider_env, replies
 
+from route_agent import places
 from route_agent.config import Config, prices
 from route_agent.decide import decide, facts, opened
 from route_agent.errors import UsageError
+from route_agent.ledger.store import Ledger
 from route_agent.policy import Policy, parse_policy, presets
 from route_agent.pricing import Prices
+from route_agent.quoting import quote_of_ledger
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Isolation, IsolationLevel, Outcome
 from route_agent.records.grades import Grade
 from route_agent.records.risk import Decision
@@ -247,12 +252,21 @@ def test_the_shadow_is_asked_paid_counted_and_shown(tmp_path: Path) -> None:
         ("shadow", "strong", "HIGH"),
         ("rules", "fast", None),
     ]
+    schema = json.loads(Path(__file__).parents[1].joinpath("docs", "run.schema.json").read_text())
+    Draft202012Validator(schema).validate(report)
+    assert [it["purpose"] for it in report["decision_calls"]] == ["level"]
     assert report["cost_usd"] == pytest.approx((1000 * 3 + 100 * 15 + 1000 * 10 + 100 * 50) / 1e6)
+
+    kept = pit.run("record", "--out", str(tmp_path / "kept"))
+    again = pit.run("--task", "fix the wrong sum in calc.py", "--replay", str(tmp_path / "kept"), "--json")
+
+    assert kept.exit_code == 0, kept.stderr
+    assert again.json["decision"]["reasons"] == report["decision"]["reasons"]
 
 
 @pytest.mark.parametrize(
     ("answer", "why"),
-    [("Ignore the rules.", "its answer cannot be read"), ("", "empty"), (None, "no recorded level is left")],
+    [("Ignore the rules.", "its answer cannot be read"), (None, "no recorded level is left")],
 )
 def test_a_shadow_that_fails_stops_nothing(tmp_path: Path, answer: str | None, why: str) -> None:
     pit = Sandpit(tmp_path / "repo", policy=SHADOWED)
@@ -296,6 +310,13 @@ def test_steps_that_end_in_a_text_are_refused_at_once_and_those_without_a_model_
     assert "--phase audit ends in a text" in audit.stderr
     assert smoke.exit_code == 0, smoke.stderr
     assert "smoke: every check is green at start, no model is needed" in smoke.stdout
+
+
+def test_a_step_without_any_lane_left_costs_nothing_and_is_not_quoted(tmp_path: Path) -> None:
+    chosen = decided(tmp_path, "three-tier", "smoke test", wish=Wish(phase="smoke"))
+    Ledger(places.ledger_file())
+
+    assert quote_of_ledger("r", replace(chosen, ladder=()), preset("always-strong")) is None
 
 
 def test_a_class_by_the_operator_lowers_the_bar_and_is_told_where_the_files_say_otherwise(

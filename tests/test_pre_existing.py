@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 
 import pytest
+import sandpit
 from sandpit import Sandpit
 
 from route_agent.records.findings import Weight
 from route_agent.tampering.still_red import still_red
 
-PYTEST = "[%s, -m, pytest, -q, -p, 'no:cacheprovider']" % sys.executable  # noqa: UP031 - braces are YAML's
+PYTEST = json.dumps(sandpit.PYTEST)
 POLICY = f"version: 1\nchecks:\n  - {{name: pytest, run: {PYTEST}}}\n"
 SOURCE = "def add(a, b):\n    return a + b\n"
 TESTS = """\

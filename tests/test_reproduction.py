@@ -6,17 +6,17 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import sandpit
 from loopback import Fault, Loopback, Reply
 from refusals import rows, running, unlike_any_other
 from sandpit import PROGRAM, Result, Sandpit, provider_env
 
 TASK = "fix add: it must return the sum of both numbers"
-PYTEST = "[%s, -m, pytest, -q, -p, 'no:cacheprovider']" % sys.executable  # noqa: UP031 - braces are YAML's
+PYTEST = json.dumps(sandpit.PYTEST)
 MODELS = """\
 version: 1
 models:

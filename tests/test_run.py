@@ -22,6 +22,7 @@ def test_a_proved_patch_is_saved_and_the_tree_left_alone(pit: Sandpit, tmp_path:
     assert done.exit_code == 0, done.stdout + done.stderr
     assert "accepted at discriminating by fast" in done.stdout
     assert "unit::exit red at start, green now" in done.stdout
+    assert "decision stays with fast: score 1, effort unknown (n=0, 10 are needed)" in done.stdout
     assert pit.state() == before
     patch = next(line for line in done.stdout.splitlines() if line.startswith("next")).split()[-1]
     pit.git("apply", patch)

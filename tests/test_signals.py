@@ -206,6 +206,7 @@ EXPRESSION = st.sampled_from(
 
 @given(lines=st.lists(LINE, min_size=1, max_size=6), pattern=EXPRESSION)
 @example(lines=["\u017fecret AB"], pattern="(?i)ab")
+@example(lines=["\u0131s", "is"], pattern="(?i)is")
 def test_words_rule_out_no_line_that_an_expression_matches(lines: list[str], pattern: str) -> None:
     plain = [unicodedata.normalize("NFKC", line) if not "".join(lines).isascii() else line for line in lines]
     first = next((index for index, line in enumerate(plain) if re.search(pattern, line)), None)

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from route_agent.outcomes import Errors, Outcome, Outcomes, Rung, each, usual_cost
+from route_agent.outcomes import Errors, Expected, Outcome, Outcomes, Rung, each, usual_cost
 from route_agent.replaying import LEAST_TASKS
 from route_agent.tuning.accepting import Judge
 from route_agent.tuning.fitting import CAUTIONS, USUAL_CAUTION, Aim, fit
-from route_agent.tuning.judging import Demand, cheapest, choice_judged, cross_validated, folds
+from route_agent.tuning.judging import Demand, Judged, cheapest, choice_judged, cross_validated, folds
 from route_agent.tuning.logistic import area
 from route_agent.tuning.logistic import fit as regress
 from route_agent.tuning.own import Passed, features_of, lane_rules, threshold
@@ -141,6 +141,18 @@ def test_tasks_on_which_the_strong_lane_was_asked_for_a_reason_recommend_nothing
     assert told.why == SELECTED
 
 
+def test_a_pair_whose_saving_is_not_shown_is_not_recommended() -> None:
+    models = {"strong": solver(1.0, 1.0), "fast": solves(lambda number: number % 2 == 0, 0.48)}
+
+    told = tune(made(models), Wanted("strong", "fast"))
+
+    assert told.plain
+    assert told.plain.difference == 0
+    assert told.plain.ratio_within
+    assert told.plain.ratio_within[0] < 1 < told.plain.ratio_within[1]
+    assert told.recommended is None
+
+
 def test_too_few_tasks_to_prove_it_leave_a_guess_with_its_interval() -> None:
     models = {"strong": solver(0.75, 1.0), "a": solver(0.7, 0.3), "b": solver(0.72, 0.3)}
     told = tune(made(models, tasks=31, seed=5), Wanted("strong", errors=Errors(accepts=0.3)))
@@ -261,15 +273,16 @@ def test_luck_in_the_search_is_not_told_as_a_result() -> None:
     assert unseen < in_sample - 0.02
 
 
-def test_what_is_chosen_on_one_file_does_not_depend_on_the_file_that_judges_it() -> None:
+@pytest.mark.parametrize("fast", ["", "m1"], ids=["ladders", "pair"])
+def test_what_is_chosen_on_one_file_does_not_depend_on_the_file_that_judges_it(fast: str) -> None:
     train, test = made(MANY, seed=1), made(MANY, seed=2)
     turned = {
         model: {task: Outcome(1 - it.resolved, it.cost_usd) for task, it in outcomes.items()}
         for model, outcomes in test.outcomes.items()
     }
 
-    one = tune(train, Wanted("strong"), test)
-    other = tune(train, Wanted("strong"), replace(test, outcomes=turned))
+    one = tune(train, Wanted("strong", fast), test)
+    other = tune(train, Wanted("strong", fast), replace(test, outcomes=turned))
 
     assert one.folds == 0
     chosen, same = one.recommended or one.guess, other.recommended or other.guess
@@ -323,6 +336,20 @@ def test_a_repository_has_no_say_in_how_it_is_judged() -> None:
     way = cheapest(judged, others, demand)
     expected = judged.strong if way is None else judged.made[way]
     assert [chosen[row] for row in part] == [expected[row] for row in part]
+
+
+def test_a_way_that_shines_in_one_repository_alone_is_not_chosen_there_by_that() -> None:
+    shines = (*[Expected(1.0, 0.1)] * 40, *[Expected(0.0, 0.1)] * 10)
+    strong = (*[Expected(0.5, 1.0)] * 40, *[Expected(0.5, 1.0)] * 10)
+    plan = (Step("x"),)
+    parts = (tuple(range(40)), tuple(range(40, 50)))
+    judged = Judged({plan: shines}, strong, parts, {plan: (plan, plan)})
+
+    chosen = choice_judged(judged, Demand(0.04))
+
+    assert cheapest(judged, range(50), Demand(0.04)) == plan
+    assert chosen[:40] == list(strong[:40])
+    assert chosen[40:] == list(shines[40:])
 
 
 # --- what is fitted

@@ -300,6 +300,22 @@ def test_a_text_in_the_outcomes_cannot_leave_its_comment() -> None:
     assert parse_policy(new, "policy.yaml").limits.max_usd == 2.0
 
 
+def test_a_lane_named_by_a_ledger_gets_its_cap_on_every_model_it_may_ask() -> None:
+    new = patched("", "policy.yaml", [Lane("fast", 0.9, 0.04), Lane("strong")], [])
+
+    policy = parse_policy(new, "policy.yaml")
+    assert len(policy.models["fast"]) > 1
+    assert {it.cap.usd for it in policy.models["fast"]} == {0.04}
+    assert {it.cap.usd for it in policy.models["strong"]} == {None}
+
+
+def test_lanes_that_share_their_text_are_refused_rather_than_changed_together() -> None:
+    shared = "version: 1\nmodels:\n  fast: &one {provider: openai, model: small-1}\n  strong: *one\n"
+
+    with pytest.raises(PolicyError):
+        patched(shared, "policy.yaml", [Lane("fast", 0.9, 0.04), Lane("strong", 0.9, 1.0)], [])
+
+
 def test_a_text_that_is_no_policy_is_refused() -> None:
     with pytest.raises(PolicyError):
         patched("version: 1\nmodels: [a]\n", "policy.yaml", LANES, [])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
+import sandpit
 from sandpit import POLICY, Sandpit
 
-PYTEST = "[%s, -m, pytest, -q, -p, 'no:cacheprovider']" % sys.executable  # noqa: UP031 - braces are YAML's
+PYTEST = json.dumps(sandpit.PYTEST)
 TESTED = f"version: 1\nchecks:\n  - {{name: pytest, run: {PYTEST}}}\n"
 SOURCE = (
     "def add(a, b):\n    return a + b\n\n\ndef sign(n):\n    if n < 0:\n        return -1\n    return 1\n"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent import risk, routing
+from route_agent.confidence import LEAST_ATTEMPTS, NOTHING_KNOWN, Efforts
 from route_agent.records.grades import Failure, Grade
 from route_agent.records.risk import SecondDecision
 
@@ -23,25 +24,6 @@ if TYPE_CHECKING:
     from route_agent.records.grades import TaskClass
     from route_agent.records.runs import Attempt
     from route_agent.routingspec import AcceptRule
-
-LEAST_ATTEMPTS = 10  # below, a quantile of a lane's attempts is chance
-
-
-@dataclass(frozen=True, slots=True)
-class Efforts:
-    """What a lane's earlier attempts with the same model took, newest first.
-
-    An attempt that was stopped at a limit would have taken more than it did: it stands as infinite.
-
-    Attributes:
-        usd: their costs in micro-dollars, of those whose every price is known.
-        tokens: what they read and wrote together, of those where it was counted.
-        calls: their requests.
-    """
-
-    usd: tuple[float, ...] = ()
-    tokens: tuple[float, ...] = ()
-    calls: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +71,7 @@ class Standing:
     is_claim_trusted: bool = False
     fits: tuple[TaskClass, ...] = ()
     contents: Contents | None = None
-    efforts: Efforts = Efforts()
+    efforts: Efforts = NOTHING_KNOWN
     higher: bool = False
     touched: Touched | None = None
 
@@ -126,10 +108,10 @@ def touched(change: Change, patch: str, policy: Policy, fits: frozenset[TaskClas
     found = risk.assess(risk.facts_of(change, patch), policy)
     advice = routing.ROUTERS[policy.routing.mode](routing.Situation(found, policy, fits))
     always = [it for it in found.signals if it.raised and it.name in policy.routing.always_strong_if]
-    why = "; ".join(advice.reasons)
+    why = advice.reasons[0]
     if always:
         why = always[0].evidence[0] if always[0].evidence else always[0].name
-    elif advice.router == "rules":
+    elif advice.complexity is None:  # by the score alone
         why = f"it scores {found.score} by the files that it touches"
     return Touched(found.score, advice.lane, why, tuple(it.name for it in always))
 

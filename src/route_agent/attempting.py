@@ -8,7 +8,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from route_agent import afterwards, evidence, racing
-from route_agent.afterwards import Efforts, Standing
+from route_agent.afterwards import Standing
+from route_agent.confidence import NOTHING_KNOWN
 from route_agent.errors import BadPatch, CapReached, HostilePatch, LimitReached, ProviderError
 from route_agent.lanes.answers import MODELS_OWN
 from route_agent.patch import guard
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from route_agent.classes import Contents
+    from route_agent.confidence import Efforts
     from route_agent.lanes.base import Lane
     from route_agent.lanes.desk import Desk
     from route_agent.ledger.budget import Purse
@@ -131,7 +133,7 @@ class Attempting:
         began = time.monotonic()
         if spared.change is None:
             return spared
-        attempt = self._decided(self._judge(replace(spared, evidence=None, failure=None, second=None), ()))
+        attempt = self._judge(replace(spared, evidence=None, failure=None, second=None), ())
         reason = f"judged again without the reproduction: {attempt.reason}"
         return replace(attempt, calls=(), repairs=0, reason=reason, seconds=time.monotonic() - began)
 
@@ -244,7 +246,7 @@ class Attempting:
             is_claim_trusted=self.decision.class_named,
             fits=self.decision.fits,
             contents=self._contents(attempt),
-            efforts=self.efforts(attempt) if attempt.requests else Efforts(),
+            efforts=self.efforts(attempt) if attempt.requests else NOTHING_KNOWN,
             higher=attempt.lane != self.last,
             touched=afterwards.touched(change, attempt.patch, self.policy, frozenset(self.decision.fits))
             if change

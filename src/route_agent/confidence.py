@@ -36,6 +36,7 @@ APPROVED_BY_TRUSTED, APPROVED_BY_UNTRIED = 0.5, 0.2
 OPINION_STEPS = {Opinion.UNSURE: -0.7, Opinion.REJECT: -1.5}
 
 LEAST_RUNS = 20
+LEAST_ATTEMPTS = 10  # below, a quantile of a lane's attempts is chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,26 @@ class Usual:
 
     runs: int = 0
     median_micro_usd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Efforts:
+    """What a lane's earlier attempts with the same model took, newest first.
+
+    An attempt that was stopped at a limit would have taken more than it did: it stands as infinite.
+
+    Attributes:
+        usd: their costs in micro-dollars, of those whose every price is known.
+        tokens: what they read and wrote together, of those where it was counted.
+        calls: their requests.
+    """
+
+    usd: tuple[float, ...] = ()
+    tokens: tuple[float, ...] = ()
+    calls: tuple[float, ...] = ()
+
+
+NOTHING_KNOWN = Efforts()
 
 
 def confidence(

@@ -174,7 +174,7 @@ def quote_of_ledger(repository: str, decision: Decision, policy: Policy) -> Quot
     from route_agent.ledger.history import History
     from route_agent.places import ledger_file
 
-    if not ledger_file().is_file():
+    if not ledger_file().is_file() or not decision.ladder:
         return None
     spec = policy.models[decision.lane][0]
     try:

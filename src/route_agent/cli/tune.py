@@ -166,7 +166,8 @@ def _computed(table: Table, other: Table | None, wanted: Wanted, groups: Mapping
 def _is_selected(table: Table, wanted: Wanted) -> bool:
     """Whether cheaper lanes have tried tasks about which the strong one was never asked."""
     strong = table.outcomes[wanted.strong].keys()
-    return table.source == LEDGER and any(outcomes.keys() - strong for outcomes in table.outcomes.values())
+    names = wanted.named or table.outcomes
+    return table.source == LEDGER and any(table.outcomes[name].keys() - strong for name in names)
 
 
 def _command(typed: Arguments) -> str:

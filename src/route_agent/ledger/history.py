@@ -13,12 +13,10 @@ from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
-from route_agent.afterwards import LEAST_ATTEMPTS, Efforts
-from route_agent.confidence import Usual
+from route_agent.confidence import LEAST_ATTEMPTS, Efforts, Usual
 from route_agent.ledger.agreement import Agreement, agreement_of
 from route_agent.ledger.database import Database
 from route_agent.ledger.statistics import LaneStatistics, statistics_of
-from route_agent.policy import FIXER
 from route_agent.records.grades import Failure, Verdict
 from route_agent.records.lanes import CallState, is_other_model
 from route_agent.records.reviews import Opinion, Track
@@ -32,6 +30,7 @@ _RECENT_CALLS = 50
 
 _COUNTED = "replayed = 0 AND other_model = 0 AND same_model = 0 AND attempt.reused = 0"
 _ENDED_BEFORE_ITS_WORK = (Verdict.PLANNED, Verdict.PROVIDER, Verdict.ENVIRONMENT, Verdict.INTERRUPTED)
+_FIXER = "fixer"  # as the attempts name what has no model
 _NO_WORK = ", ".join(f"'{verdict.value}'" for verdict in _ENDED_BEFORE_ITS_WORK)
 
 What = Literal["tokens", "usd", "calls", "seconds"]
@@ -65,7 +64,8 @@ _ESCALATED_PATHS = (
     " WHERE run_id IN (SELECT id FROM run WHERE repository = :repository AND replayed = 0"
     "  AND EXISTS (SELECT 1 FROM attempt AS low JOIN attempt AS next ON next.run_id = low.run_id"
     "   AND next.number > low.number AND next.lane <> low.lane WHERE low.run_id = run.id"
-    f"   AND low.provider <> '{FIXER}' AND COALESCE(low.failure, '') NOT IN ('', '{Failure.PROVIDER.value}'))"
+    f"   AND low.provider <> '{_FIXER}'"
+    f"   AND COALESCE(low.failure, '') NOT IN ('', '{Failure.PROVIDER.value}'))"
     "  ORDER BY started_at DESC LIMIT :recent) GROUP BY path.value ORDER BY path.value"
 )
 

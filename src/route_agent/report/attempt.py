@@ -99,6 +99,7 @@ PURPOSES = {
     Purpose.COMPACT: "summary of the conversation",
     Purpose.OPINION: "opinion",
     Purpose.TEST: "test",
+    Purpose.LEVEL: "difficulty",
 }
 
 

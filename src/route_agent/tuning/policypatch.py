@@ -55,9 +55,10 @@ def patched(text: str, where: str, lanes: Sequence[Lane], evidence: Sequence[str
     new = "".join(kept)
     if text and not new.endswith("\n"):
         new += "\n"
-    if not _has(new, "models") and not set(names.values()) <= set(policy.models):
+    is_new = not set(names.values()) <= set(policy.models) or any(it.cap_usd is not None for it in lanes)
+    if is_new and not _has(new, "models"):
         new += _models_section(policy)  # a policy that names lanes names all of them
-    for lane in lanes:
+    for lane in lanes if _has(new, "models") else ():
         new = _with_lane(new, names[lane.model], lane)
     new = _with_routing(new, names, lanes)
     place = re.search(r"^routing:", new, re.MULTILINE)
@@ -154,8 +155,6 @@ def _models_section(policy: Policy) -> str:
 
 def _with_lane(text: str, name: str, lane: Lane) -> str:
     cap = None if lane.cap_usd is None else f"{{usd: {_money(lane.cap_usd)}}}"
-    if not _has(text, "models"):
-        text += "models:\n  " + f"{name}: {{provider: {PROVIDER}, model: {json.dumps(lane.model)}}}\n"
     spec = _child(_child(_root(text), "models"), name)
     if spec is None:
         stub = f"{{provider: {PROVIDER}, model: {json.dumps(lane.model)}}}"
@@ -167,7 +166,8 @@ def _with_lane(text: str, name: str, lane: Lane) -> str:
         return _with_cap(text, ["models", name], spec, cap)
     for place, entry in enumerate(spec.value):
         model = _child(entry, "model")
-        if model is not None and (len(spec.value) == 1 or _plain(model.value) == _plain(lane.model)):
+        is_meant = len(spec.value) == 1 or lane.model == name
+        if is_meant or (model is not None and _plain(model.value) == _plain(lane.model)):
             text = _with_cap(text, ["models", name, place], entry, cap)
     return text
 
