@@ -29,7 +29,7 @@ from route_agent.symbols import symbols_in
 from route_agent.withholding import Withheld
 
 if TYPE_CHECKING:
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.records.lanes import Prompt
 
 LOOP = Config(providers={"loop": Provider(base_url="http://127.0.0.1:9/v1")})

@@ -473,6 +473,11 @@ def built_in() -> Policy:
     return parse_policy(presets()["default"].read_bytes(), "default")
 
 
+COUNTED = (
+    "files", "lines", "hunks", "file_kinds", "test_failures", "cross_module", "churn", "past_escalations", "past_reverts",
+)  # fmt: skip
+
+
 def test_the_signals_of_routing_md_have_the_points_of_the_policy() -> None:
     rows = {word(row[0]): row for row in table("ROUTING.md", "Score")}
 

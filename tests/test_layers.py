@@ -86,6 +86,7 @@ LAYERS = (
         "experiments",
         "factfinding",
         "gate",
+        "ground",
         "library",
         "outward",
         "proof",

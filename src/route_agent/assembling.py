@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.lanes.base import Answerer, Lane
     from route_agent.lanes.desk import Workspace
     from route_agent.lanes.recorded import RecordedReplies

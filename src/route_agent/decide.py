@@ -8,16 +8,17 @@ from __future__ import annotations
 import shlex
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from route_agent import classes, factfinding, routing, strictness, trust, yamlfile
 from route_agent import risk as risks
 from route_agent.errors import EnvironmentBroken, PolicyError, UsageError
+from route_agent.ground import Opened
 from route_agent.policy import FIXER, POLICY_PATH, LaneSpec, NamedPolicy, named_policy, parse_policy, presets
 from route_agent.records.checks import CheckKind
 from route_agent.repo.repository import Repository
-from route_agent.repo.scratch import Slot, slot
+from route_agent.repo.scratch import slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,36 +26,8 @@ if TYPE_CHECKING:
 
     from route_agent.config import Config
     from route_agent.policy import CheckSpec, Policy
-    from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun
     from route_agent.records.risk import Decision, Risk
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A task's ground: the repository, the policy in force, the start tree, and a scratch of our own.
-
-    Attributes:
-        base: the trusted commit, from which policy and check definitions come.
-        start: the tree that lanes edit.
-        change: what start differs in from base.
-        trusted: the checks and lanes whose exposures the user has allowed, by `trust.asked` names.
-        notices: what a person should know about this ground.
-    """
-
-    repository: Repository
-    config: Config
-    policy: NamedPolicy
-    base: str
-    start: str
-    change: Change
-    slot: Slot
-    trusted: frozenset[str]
-    notices: tuple[str, ...]
-
-    def paths(self) -> Iterator[str]:
-        """Every path of the start tree; git is asked when the first is wanted."""
-        yield from self.slot.trees.entries(self.start)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from route_agent.repo.delivery import deliver
 from route_agent.reproduction import was_met
 
 if TYPE_CHECKING:
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.proof import Prover
     from route_agent.records.reproductions import Reproduction
     from route_agent.records.runs import Attempt, Run

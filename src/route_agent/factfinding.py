@@ -21,7 +21,7 @@ from route_agent.risk.shape import is_tested_code, names_its_test, stems_of_test
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.policy import Policy
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckRun

@@ -21,7 +21,7 @@ from route_agent.repo.shelf import Shelf
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.policy import LaneSpec
     from route_agent.records.checks import CheckRun
     from route_agent.records.lanes import Prompt, Shape

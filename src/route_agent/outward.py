@@ -17,7 +17,7 @@ from route_agent.withholding import Withheld
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.records.exchanges import Exchange
     from route_agent.records.lanes import Prompt
 

@@ -36,7 +36,7 @@ from route_agent.strictness import tightened
 if TYPE_CHECKING:
     from route_agent.climb import Climb
     from route_agent.config import Config
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.lanes.base import Lane
     from route_agent.lanes.recorded import RecordedReplies
     from route_agent.ledger.store import Ledger

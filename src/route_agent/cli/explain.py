@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from route_agent.cli.inputs import Wanted
-    from route_agent.decide import Opened
+    from route_agent.ground import Opened
     from route_agent.records.checks import CheckRun
     from route_agent.records.risk import Decision, Risk, WhatIf
     from route_agent.routing import Wish
