@@ -30,7 +30,6 @@ from route_agent.records.grades import Failure, Grade, TaskClass, Verdict
 from route_agent.records.lanes import CallState
 from route_agent.records.reviews import Opinion
 from route_agent.records.risk import Provenance
-from route_agent.risk.signals import COUNTED
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

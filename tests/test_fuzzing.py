@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sandpit import Sandpit
 
+from route_agent import brief
 from route_agent.config import Config
 from route_agent.decide import policy_in_force
 from route_agent.errors import UsageError
@@ -101,9 +102,9 @@ def _skips_checks(scene: Scene, named: NamedPolicy) -> Outlook:
     return replace(seen, checks=frozenset()) if "[skip ci]" in scene.brief else seen
 
 
-def _calls_it_documentation(scene: Scene, named: NamedPolicy) -> Outlook:
+def _believes_a_name(scene: Scene, named: NamedPolicy) -> Outlook:
     seen = look(scene, named)
-    if any(path.startswith("docs/") for path in scene.changed):
+    if set(scene.changed) & set(HOSTILE_NAMES):
         seen = replace(seen, raised=frozenset(), points=dict.fromkeys(seen.points, 0))
     return seen
 
@@ -125,7 +126,7 @@ def _counts_capitals(scene: Scene, named: NamedPolicy) -> Outlook:
         (_believes_it, "score ", "trivial"),
         (_obeys_a_lane, "lane strong → fast", "lane: fast"),
         (_skips_checks, "no longer run", "[skip ci]"),
-        (_calls_it_documentation, "is no longer raised", "docs/"),
+        (_believes_a_name, "is no longer raised", ""),
         (_reads_test_names, "a difference that nobody sees", "lane"),
         (_counts_capitals, "below what git and the checks ask for: score", ""),
     ],
@@ -143,6 +144,22 @@ def test_a_router_that_lets_text_lower_something_is_found_and_the_text_is_cut_to
     assert any(culprit in text for text in written)
     assert len(least.before.brief.split()) <= 3
     assert len(least.after.brief) < 120
+
+
+@pytest.mark.parametrize("told", ["secrets_handling", "new_code"])
+def test_a_limit_that_many_names_push_others_out_of_is_found(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, symbols = brief.named_paths, brief.named_symbols
+    if told == "new_code":
+        monkeypatch.setattr(brief, "named_symbols", lambda text, most: symbols(text, 20))
+    else:
+        monkeypatch.setattr(brief, "named_paths", lambda text, tree: paths(text, tree)[:50])
+    lenient = parse_policy("version: 1\nrouting: {fast_max_score: 9, strong_min_score: 10}", "x")
+
+    found = fuzz(NamedPolicy("x", lenient), rounds=60 * len(WAYS)).found
+
+    assert any(it.way == "prepend many names" and "no longer raised" in it.fell for it in found)
 
 
 def test_what_is_found_is_the_least_that_still_does_it() -> None:

@@ -14,7 +14,8 @@ from test_reproduction import BROKEN, FIX, GREEN, POLICY, RED, TASK, TEST_ID, TE
 
 from route_agent import reproduction
 from route_agent.config import load_config
-from route_agent.decide import Opened, opened
+from route_agent.decide import opened
+from route_agent.ground import Opened
 from route_agent.lanes.recorded import RecordedLane, RecordedReplies, RecordedReply
 from route_agent.ledger.budget import Purse
 from route_agent.ledger.store import Ledger

@@ -11,7 +11,7 @@ from route_agent.errors import UsageError
 from route_agent.policy import NamedPolicy, parse_policy, presets
 from route_agent.records.change import Change, FileChange
 from route_agent.records.risk import Provenance, Risk
-from route_agent.risk import Facts, assess, touched_conditions
+from route_agent.risk import Facts, assess, facts_of
 from route_agent.routing import route
 
 POLICY = parse_policy(presets()["default"].read_bytes(), "default")
@@ -120,8 +120,12 @@ def test_text_that_is_added_can_only_raise_the_score_and_the_lane(text: str, mor
     assert {it.name for it in first.signals if it.raised} <= {it.name for it in second.signals if it.raised}
 
 
-def test_what_a_patch_touches_is_judged_by_its_paths_alone() -> None:
-    assert touched_conditions(change("README.md"), POLICY) == ()
-    assert touched_conditions(change("x/auth/a.py"), POLICY) == (
-        ("auth_code", "x/auth/a.py matches **/auth/**"),
-    )
+def test_what_a_patch_touches_is_judged_by_its_paths_and_lines_alone() -> None:
+    def always_strong(path: str) -> list[str]:
+        risk = assess(facts_of(change(path), ""), POLICY)
+        return [
+            it.evidence[0] for it in risk.signals if it.raised and it.name in POLICY.routing.always_strong_if
+        ]
+
+    assert always_strong("README.md") == []
+    assert always_strong("x/auth/a.py") == ["x/auth/a.py matches **/auth/**"]

@@ -24,7 +24,7 @@ from route_agent.records.facts import ChangedText, Facts
 from route_agent.records.risk import Provenance, Signal
 from route_agent.repo.git import git_start
 from route_agent.repo.past import past
-from route_agent.risk import assess, facts_of, touched_conditions
+from route_agent.risk import assess, facts_of
 from route_agent.risk.difflines import read_diff
 from route_agent.risk.shape import modules_of, names_its_test, stems_of_tests, unlike_any
 
@@ -245,8 +245,8 @@ def test_the_patch_itself_is_looked_at_line_by_line() -> None:
     change = Change("a", "b", (FileChange("src/a.py", "1", "1", "1", "2", 1, 0),))
     patch = "diff --git a/src/a.py b/src/a.py\n--- a/src/a.py\n+++ b/src/a.py\n@@ -1,0 +2 @@\n+check_password(x)\n"
 
-    assert touched_conditions(change, POLICY) == ()
-    assert touched_conditions(change, POLICY, patch) == (("auth_code", "src/a.py:2 check_password(x)"),)
+    assert not assess(facts_of(change, ""), POLICY).raised("auth_code")
+    assert signal(facts_of(change, patch), "auth_code").evidence == ("src/a.py:2 check_password(x)",)
 
 
 # --- paths, names and counts -------------------------------------------------------------------------------

@@ -61,6 +61,9 @@ _PLAIN_FILES = (
     "docs/use.md",
     "tests/test_app.py",
 )
+# more names of files and of code than a brief can be about
+MANY_FILES = tuple(f"f{number}.py" for number in range(210))
+MANY_NAMES = tuple(f"name_{number}" for number in range(210))
 _KNOWN_SYMBOLS = frozenset({"load_config", "parser", "store"})
 
 
@@ -232,10 +235,13 @@ def scenes(named: NamedPolicy, random: Random, paths: tuple[str, ...] = ()) -> I
     kinds = list(CheckKind)
     while True:
         tree = tuple(dict.fromkeys((*_PLAIN_FILES, *random.sample(pool, min(len(pool), 12)))))
-        spoken = random.sample(sentences, random.choice((0, 1, 1, 1, 2, 3)))
+        spoken = random.sample(random.choice((ORDINARY, sentences)), random.choice((0, 1, 1, 1, 2, 3)))
         if random.random() < 0.4:
             spoken += [f"See {path}" for path in random.sample(tree, random.choice((1, 1, 2)))]
         changed = random.sample(tree, random.choice((0, 0, 1, 1, 2, 5)))
+        crowded = random.random() < 0.3
+        if crowded:
+            tree += MANY_FILES
         red = frozenset(random.sample(kinds, random.choice((0, 0, 1, 2))))
         failing = tuple(f"tests/test_app.py::test_{number}" for number in range(random.choice((0, 0, 1, 4))))
         yield Scene(
@@ -244,6 +250,7 @@ def scenes(named: NamedPolicy, random: Random, paths: tuple[str, ...] = ()) -> I
             changed=tuple(changed),
             failing=failing,
             red=red,
+            symbols=_KNOWN_SYMBOLS | frozenset(MANY_NAMES) if crowded else _KNOWN_SYMBOLS,
             lines=tuple(random.sample(LINES, random.choice((0, 0, 1, 2)))),
             level=random.choice(("", "", "LOW", "HIGH")),
         )

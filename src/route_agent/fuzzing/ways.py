@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from route_agent.fuzzing.scenes import LINES, ORDINARY, vocabulary
+from route_agent.fuzzing.scenes import LINES, MANY_FILES, MANY_NAMES, ORDINARY, vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,10 +100,8 @@ def _huge(random: Random, named: NamedPolicy) -> Pieces:
 
 
 def _many_names(random: Random, named: NamedPolicy) -> Pieces:
-    """More names of files and of code than a brief can be about."""
-    return tuple(
-        f"f{number}.py `load_config` name_{number}" for number in range(random.choice((60, 210)))
-    )
+    count = random.choice((60, len(MANY_FILES)))
+    return tuple(f"{file} {name}" for file, name in zip(MANY_FILES[:count], MANY_NAMES, strict=False))
 
 
 def _names(random: Random, named: NamedPolicy) -> Pieces:

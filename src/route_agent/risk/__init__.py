@@ -33,7 +33,6 @@ __all__ = [
     "facts_of",
     "look",
     "reassess",
-    "touched_conditions",
 ]
 
 
@@ -75,17 +74,3 @@ def facts_of(change: Change, patch: str) -> Facts:
     """What is known of a patch alone, from its files and its text as git writes it."""
     read = read_diff(patch)
     return Facts(brief="", change=change, texts=read.texts, hunks=read.hunks)
-
-
-def touched_conditions(change: Change, policy: Policy, patch: str = "") -> tuple[tuple[str, str], ...]:
-    """The always-strong conditions that a patch's own files and changed lines meet, each with its evidence.
-
-    Args:
-        patch: the change as git writes it.
-    """
-    found = look(facts_of(change, patch), policy)
-    return tuple(
-        (condition, evidence[0])
-        for condition in policy.routing.always_strong_if
-        if (evidence := found.trusted(condition))
-    )
