@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from sandpit import ADD, BREAKS, FIX, POLICY, Sandpit, provider_env, replies
 from test_layers import LAYERS
 
-from route_agent import config, evidence, policy, risk, yamlfile
+from route_agent import config, evidence, policy, risk, strictness, yamlfile
 from route_agent.errors import ConfigError, PolicyError, RouteError
 from route_agent.lanes.recorded import load_replies
 from route_agent.policy import ESCALATION_WORDS, Condition, EscalationWord, Policy, parse_policy, presets
@@ -295,7 +295,7 @@ CONFIG_TABLES: dict[str, type[BaseModel]] = {
     "providers": config.Provider,
     "rates": config.Rate,
     "budgets": config.Budgets,
-    "floor": config.Floor,
+    "floor": strictness.Floor,
     "trust": config.Trust,
 }
 

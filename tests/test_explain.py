@@ -230,6 +230,19 @@ def test_lines_that_were_too_many_to_read_are_named(pit: Sandpit) -> None:
     assert known.hunks is None
 
 
+@pytest.mark.parametrize("text", [b"ALTER TABLE users //\0\n", "ALTER TABLE users\n".encode("utf-16")])
+def test_code_that_git_takes_for_no_text_counts_as_unread_and_a_picture_does_not(
+    pit: Sandpit, text: bytes
+) -> None:
+    (pit.root / "store.js").write_bytes(text)
+    (pit.root / "logo.png").write_bytes(b"\x89PNG\0\0")
+
+    known = known_of(pit, "tidy up", deep=False)
+
+    assert known.unread == ("store.js",)
+    assert risk.assess(known, NAMED.policy).raised("schema_change")
+
+
 def test_explained_agrees_with_the_decision_of_a_run(pit: Sandpit) -> None:
     pit.write("calc.py", ADD + "check_password(1)\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,23 @@ def test_a_patch_that_belongs_to_the_top_passes_the_middle_by(tmp_path: Path, se
     assert (fast["failure"], fast["second"]["belongs_to"]) == ("raised", "strong"), done.stdout
     assert "auth_code" in fast["second"]["reasons"][1]
     assert (strong["lane"], strong["failure"]) == ("strong", None)
+
+
+def test_a_forced_lanes_patch_still_goes_up_where_a_floor_asks_for_it(
+    tmp_path: Path, server: Loopback
+) -> None:
+    sneaky = FIX + "\n--- /dev/null\n+++ b/auth/session.py\n@@ -0,0 +1 @@\n+OPEN = True\n"
+    server.script("small-1", Reply(sneaky))
+    server.script("large-1", Reply(FIX))
+    pit = Sandpit(tmp_path / "pit", policy=POLICY)
+    env = provider_env(pit, server)
+    config = Path(env["XDG_CONFIG_HOME"], "route-agent", "config.yaml")
+    floor = {"by": "the team", "routing": {"always_strong_if": ["auth_code"]}}
+    config.write_text(json.dumps({**json.loads(config.read_text()), "floor": floor}))
+
+    done = pit.run("--task", "sums must be right", "--lane", "fast", "--force-lane", "--json", env=env)
+
+    assert [it["failure"] for it in done.json["attempts"]] == ["raised", None], done.stdout + done.stderr
 
 
 def test_a_patch_that_is_too_large_climbs_to_the_top_and_is_told_there(

@@ -31,6 +31,7 @@ LAYERS = (
         "tampering",
         "lexical",
         "judges",
+        "agreement",
         "lanespec",
         "linerules",
         "outcomes",

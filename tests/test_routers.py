@@ -45,11 +45,11 @@ def policy(more: str = "") -> NamedPolicy:
 
 
 def risk(score: int, **values: int | None) -> Risk:
-    signals = (Signal(name, value, 0, Provenance.TRUSTED) for name, value in values.items())  # type: ignore[arg-type]
+    signals = (Signal(name, value, 0, Provenance.TRUSTED) for name, value in values.items())
     return Risk(score, tuple(signals))
 
 
-COMPLEX = {"files": 9, "cross_module": 3, "external_api": 1, "novelty": 1}
+COMPLEX: dict[str, Any] = {"files": 9, "cross_module": 3, "external_api": 1, "novelty": 1}
 COMPLEXITY = "mode: complexity\ncomplexity: {high: 0.7, low: 0.4, files: 5}"
 HYBRID = "mode: hybrid\ncomplexity: {high: 0.7, low: 0.4, files: 5, demote: %s}"
 SHADOW = "mode: shadow\nshadow: {lane: aside, raises: %s}"
@@ -72,7 +72,7 @@ def decide(named: NamedPolicy, score: int = 0, task: TaskClass = "bug", **more: 
     ],
 )
 def test_complexity_is_the_sum_of_what_makes_a_task_complex(
-    values: dict[str, int | None], complexity: float, told: tuple[str, ...]
+    values: dict[str, Any], complexity: float, told: tuple[str, ...]
 ) -> None:
     assert complexity_of(risk(0, **values), 5) == (complexity, told)
 

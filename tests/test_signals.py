@@ -57,6 +57,9 @@ def signal(known: Facts, name: str) -> Signal:
         ("auth_code", "if bcrypt.checkpw(a, b):"),
         ("auth_code", "@login_required"),
         ("auth_code", '@PreAuthorize("hasRole(ADMIN)")'),
+        ("schema_change", "db.run('ALTER  TABLE users')"),
+        ("schema_change", "db.run('DROP\tCOLUMN mail')"),
+        ("schema_change", "CREATE TEMPORARY TABLE seen (id int)"),
         ("auth_code", "const sig = crypto.createHmac('sha256', key)"),
         ("auth_code", "requests.get(url, verify=False)"),
         ("auth_code", "tls.Config{InsecureSkipVerify: true}"),
@@ -114,6 +117,25 @@ def test_a_plain_line_raises_nothing(line: str) -> None:
     raised = {it.name for it in assess(facts(line), POLICY).signals if it.value is True}
 
     assert raised == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "brief"),
+    [
+        ("schema_change", "Write the migrations for users"),
+        ("schema_change", "Make the schema changes for orders"),
+        ("auth_code", "Rotate the passwords"),
+        ("auth_code", "Let a user authenticate by mail"),
+        ("auth_code", "Check the JWT"),
+        ("ci_or_deploy", "Two deployments hang"),
+        ("secrets_handling", "Move the API keys"),
+        ("production_incident", "We had two outages"),
+    ],
+)
+def test_a_word_that_is_always_strong_is_so_in_its_other_forms(name: str, brief: str) -> None:
+    found = {it.name for it in assess(Facts(brief, Change("a", "b")), POLICY).signals if it.raised}
+
+    assert found == {name}
 
 
 def test_removed_lines_count_as_well_and_are_said_to_be_removed() -> None:

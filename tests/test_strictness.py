@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,13 +12,13 @@ from hypothesis import strategies as st
 from sandpit import Sandpit
 
 from route_agent.config import Config, load_config
-from route_agent.decide import policy_in_force
-from route_agent.errors import ConfigError
+from route_agent.decide import decide, facts, opened, policy_in_force
+from route_agent.errors import ConfigError, UsageError
 from route_agent.policy import NamedPolicy, Policy, parse_policy, presets
-from route_agent.records.grades import Grade, TaskClass
+from route_agent.records.grades import Failure, Grade, TaskClass
 from route_agent.records.risk import Provenance, Risk, Signal
 from route_agent.repo.repository import Repository
-from route_agent.routing import route
+from route_agent.routing import Wish, route
 from route_agent.routingspec import Condition
 from route_agent.strictness import Floor, FloorLimits, stricter, tightened
 from route_agent.task import Options, _limited
@@ -229,3 +230,43 @@ def test_an_option_does_not_lift_a_limit_above_the_floor() -> None:
 
     assert (now.limits.max_usd, now.limits.max_attempts) == (0.25, 2)
     assert told == ("stricter than the policy, by the team: limits.max_usd 50 → 0.25",)
+
+
+@pytest.mark.parametrize("mode", ["{mode: complexity}", "{mode: hybrid, complexity: {demote: true}}"])
+def test_no_mode_begins_below_the_thresholds_that_a_floor_asks_for(mode: str) -> None:
+    policy = parse_policy(f"version: 1\nrouting: {mode}\n", "p.yaml")
+    floor = Floor.model_validate({"by": "the team", "routing": {"fast_max_score": 4, "strong_min_score": 5}})
+    assert first_lane(policy, 12, (), "other") == 0
+
+    now, (told,) = tightened(policy, (floor,))
+
+    assert first_lane(now, 12, (), "other") == 1
+    assert "complexity" in told
+
+
+def test_a_confidence_that_a_floor_asks_for_is_one_that_something_follows_from() -> None:
+    policy = parse_policy("version: 1\nrouting: {escalate_on: [failed_tests]}\n", "p.yaml")
+    floor = Floor.model_validate({"routing": {"confidence_threshold": 0.6}})
+
+    now, (told,) = tightened(policy, (floor,))
+
+    assert now.escalates_on(Failure.DOUBTFUL)
+    assert told == "stricter than the policy, by you: escalate_on + low_confidence_summary"
+
+
+def test_a_condition_of_the_policy_may_be_forced_and_one_of_a_floor_may_not(tmp_path: Path) -> None:
+    pit = Sandpit(tmp_path / "pit")
+    config = Config.model_validate(
+        {"floor": [{"by": "the team", "routing": {"always_strong_if": ["money"]}}]}
+    )
+    wish = Wish("fast", force=True)
+
+    def lane(brief: str, wish: Wish, config: Config) -> str:
+        with opened(pit.root, config) as ground:
+            return decide(ground, facts(ground, brief, None), None, wish)[1].lane
+
+    assert lane("fix the invoice price", wish, Config()) == "fast"
+    assert lane("fix the login", wish, config) == "fast"
+    assert lane("fix the invoice price", replace(wish, lane="strong"), config) == "strong"
+    with pytest.raises(UsageError, match=r"always goes to strong \(money by the team\)"):
+        lane("fix the invoice price", wish, config)

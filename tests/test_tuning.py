@@ -196,6 +196,57 @@ def test_a_model_that_tried_few_of_the_tasks_is_left_out_instead_of_the_tasks() 
     assert told.left_out == ("rare",)
 
 
+def some(data: Data, model: str, tasks: int) -> Data:
+    """The same, where one model tried only the first of the tasks; none, and it is not in there."""
+    few = dict(list(data.outcomes[model].items())[:tasks])
+    rest = {name: it for name, it in data.outcomes.items() if name != model}
+    return replace(data, outcomes={**rest, model: few} if few else rest)
+
+
+def test_a_pair_is_judged_on_the_tasks_that_its_two_models_share_however_few() -> None:
+    told = tune(some(made(COMPLEMENTS), "odd", 50), Wanted("strong", "odd"))
+
+    assert (told.n, told.left_out) == (50, ())
+
+
+@pytest.mark.parametrize("tried", [0, 40])
+def test_models_that_the_judging_file_cannot_tell_of_are_left_out_of_the_fit(tried: int) -> None:
+    told = tune(made(COMPLEMENTS), Wanted("strong"), some(made(COMPLEMENTS, seed=8), "odd", tried))
+
+    assert (told.n, told.trained, told.left_out) == (150, 150, ("odd",))
+    assert all("odd" not in [lane.model for lane in it.lanes] for it in told.points)
+
+
+def test_models_of_the_judging_file_alone_take_no_tasks_away() -> None:
+    data = made({**COMPLEMENTS, "new": solver(0.5, 0.1)}, seed=8)
+
+    told = tune(made(COMPLEMENTS), Wanted("strong"), some(data, "new", 138))
+
+    assert (told.n, told.left_out) == (150, ("new",))
+
+
+def test_a_ledger_whose_strong_lane_was_asked_for_a_reason_proves_nothing_either() -> None:
+    told = tune(made(COMPLEMENTS), Wanted("strong"), replace(made(COMPLEMENTS), selected=True))
+
+    assert (told.recommended, told.guess, told.why) == (None, None, SELECTED)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_always_strong_itself_is_no_guess(elsewhere: bool) -> None:
+    data = made({"strong": solver(0.9, 0.05), "worse": solver(0.3, 0.2)})
+
+    told = tune(data, Wanted("strong"), data if elsewhere else None)
+
+    assert (told.recommended, told.guess) == (None, None)
+    assert "nothing cheaper solves as much" in told.why
+
+
+def test_tasks_whose_repository_nobody_tells_are_counted_as_no_repositories() -> None:
+    told = tune(replace(made(COMPLEMENTS), groups={}), Wanted("strong"))
+
+    assert told.repositories == 0
+
+
 def test_equal_outcomes_give_equal_tunings() -> None:
     models = {f"m{rank}": solver(0.4 + 0.05 * rank, 0.05 * (rank + 1)) for rank in range(6)}
     data = made({**models, "strong": solver(0.8, 1.0)}, tasks=60)

@@ -155,6 +155,31 @@ def test_two_files_fit_on_one_and_judge_by_the_other(
     assert (found["recommended"] or found["not_proved"])["steady"] is None
 
 
+def test_an_empty_ledger_judges_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    written(tmp_path / "a.csv")
+
+    found = told(capsys, asked(tmp_path, outcomes="ledger", train="a.csv", test="ledger", fast="small-1"))
+
+    assert (found["n"], found["recommended"]) == (0, None)
+    assert "the ledger has no judged attempt" in found["why"]
+
+
+def test_a_report_says_where_repositories_are_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "outcomes.csv")
+    path.write_text(path.read_text().replace("team__", ""))
+
+    command(asked(tmp_path, fast="small-1"), as_json=False)
+
+    assert capsys.readouterr().out.startswith(
+        "n = 90 tasks, of repositories that neither names nor --tasks tell, in 12 parts;"
+    )
+
+
 def test_repositories_come_from_the_tasks_file_where_names_do_not_tell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, cast
 
-from route_agent import routing
+from route_agent import routing, strictness
 from route_agent.attempting import Attempting
 from route_agent.brief import MAX_NAMED_FILES
 from route_agent.climb import Climb
@@ -146,6 +146,7 @@ class Assembly:
             on=self.on,
             last=rungs[-1] if rungs else "",
             forced=self.forced,
+            held=frozenset(strictness.held(self.ground.config.floor)),
             withheld=self.outward.withheld,
         )
         return Climb(

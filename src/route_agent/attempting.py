@@ -66,6 +66,7 @@ class Attempting:
         on: told what goes on.
         last: the lane after which there is no other in this run.
         forced: whether the operator allowed a lane below an always-strong condition.
+        held: the conditions that a floor asks for: below these nobody allows a lane.
         withheld: whether no model is shown a file.
     """
 
@@ -85,6 +86,7 @@ class Attempting:
     on: Listener
     last: str
     forced: bool = False
+    held: frozenset[str] = frozenset()
     withheld: Callable[[str], bool] = is_secret_name
 
     def attempt(self, lane: Lane, tried: Sequence[Attempt]) -> Attempt:
@@ -217,7 +219,8 @@ class Attempting:
         standing = self._standing(attempt)
         odd = guard.remarks(change, attempt.patch)
         higher, why = afterwards.belongs_higher(attempt, standing, odd)
-        if higher and not self.forced:
+        is_held = standing.touched and not self.held.isdisjoint(standing.touched.always)
+        if higher and (is_held or not self.forced):
             raised = replace(attempt, failure=Failure.RAISED, reason=f"this patch belongs to {higher}: {why}")
             return afterwards.decided(raised, standing, belongs_to=higher)
         self.on(Event(Step.CHECK, change.summary))

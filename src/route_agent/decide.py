@@ -265,7 +265,7 @@ def routed(
     """Where a task of this risk goes."""
     failed = baseline.failed if baseline else ()
     fits = classes.fitting(brief, [signal.name for signal in risk.signals if signal.raised])
-    return routing.route(
+    decision = routing.route(
         risk,
         ground.policy,
         classes.most_demanding(fits),
@@ -275,6 +275,23 @@ def routed(
         wish=wish,
         level=level,
     )
+    _refuse_below_a_floor(decision, risk, ground, force=wish.force)
+    return decision
+
+
+def _refuse_below_a_floor(decision: Decision, risk: Risk, ground: Opened, *, force: bool) -> None:
+    """A policy's own conditions may be forced; what a floor asks for holds whatever is asked otherwise."""
+    policy = ground.policy.policy
+    top = [lane for lane in policy.routing.ladder if not policy.models[lane][0].is_fixer][-1]
+    if not force or decision.lane == top or decision.phase in routing.AUTOMATED:
+        return
+    if asked := [
+        f"{it} by {who}" for it, who in strictness.held(ground.config.floor).items() if risk.raised(it)
+    ]:
+        raise UsageError(
+            f"this task always goes to {top} ({', '.join(asked)}), and --force-lane does not reach below a floor",
+            hint="route-agent config show",
+        )
 
 
 def refuse_early(ground: Opened, brief: str, wish: routing.Wish, unusable: dict[str, str]) -> None:

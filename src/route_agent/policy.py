@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from route_agent import yamlfile
+from route_agent import agreement, yamlfile
 from route_agent.errors import PolicyError
 from route_agent.lanespec import (
     COMMAND,
@@ -220,92 +220,19 @@ class Policy(Strict):
     limits: Limits = Limits()
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Policy:
-        for section, names in (
-            ("routing.ladder", self.routing.ladder),
-            ("routing.start", tuple(self.routing.start.values())),
-            ("routing.phases", tuple(self.routing.phases.values())),
-            ("routing.learned", tuple(self.routing.learned)),
-            ("accept", tuple(self.accept)),
-            ("limits.lane_per_day_usd", tuple(self.limits.lane_per_day_usd)),
-        ):
-            for name in names:
-                if name not in self.models:
-                    raise ValueError(f'{section} names the lane "{name}", which is not in models')
-        for name in self.limits.lane_per_day_usd:
-            if any(spec.race for spec in self.models[name]):
-                raise ValueError(
-                    f"limits.lane_per_day_usd names {name}, a race: name its lanes, which are paid"
-                )
-        for section, lane in (
-            ("verify", self.verify.lane),
-            ("reproduce", self.reproduce.lane),
-            ("routing.shadow", self.routing.shadow.lane),
-        ):
-            if (
-                lane not in self.models and lane != VERIFIER
-            ):  # of that name none need be there: it is off then
-                raise ValueError(f'{section} names the lane "{lane}", which is not in models')
-            if any(not spec.has_model for spec in self.models.get(lane, ())):
-                raise ValueError(f"{section}.lane has no model, so it has no opinion and writes no tests")
-        checks = [check.name for check in self.checks]
-        if twice := {name for name in checks if checks.count(name) > 1}:
-            raise ValueError(f"two checks are called {min(twice)}")
-        for name in self.routing.start.values():
-            if name not in self.routing.ladder or self.models[name][0].is_fixer:
-                raise ValueError(f"routing.start names {name}, which is no lane of the ladder with a model")
-        if all(spec.is_fixer for lane in self.routing.ladder for spec in self.models[lane]):
-            raise ValueError("routing.ladder needs at least one lane with a model")
+    def _agrees(self) -> Policy:
+        models, ladder = self.models, self.routing.ladder
+        agreement.ladder(models, self.routing)
+        agreement.named(models, "accept", self.accept)
+        agreement.named(models, "limits.lane_per_day_usd", self.limits.lane_per_day_usd)
+        agreement.paid(models, self.limits.lane_per_day_usd)
+        agreement.adviser(models, "verify", self.verify.lane)
+        agreement.adviser(models, "reproduce", self.reproduce.lane)
+        agreement.adviser(models, "routing.shadow", self.routing.shadow.lane)
+        agreement.unique([check.name for check in self.checks])
+        agreement.helpers(models, ladder)
+        agreement.fallbacks(models, ladder)
         return self
-
-    @model_validator(mode="after")
-    def _lanes_agree(self) -> Policy:
-        for lane, specs in self.models.items():
-            for spec in specs:
-                helpers = {"compact_with": spec.compact_with, "plan_with": spec.plan_with}
-                for key, name in helpers.items():
-                    if name is not None and not self._is_model_lane(name):
-                        raise ValueError(f'models.{lane}.{key} names "{name}", which is no lane with a model')
-                dearest = [it for it in self.routing.ladder if self._is_model_lane(it)][-1:]
-                if len(self.routing.ladder) > 1 and spec.compact_with in dearest:
-                    raise ValueError(
-                        f"models.{lane}.compact_with names {spec.compact_with}, the top of the ladder: a"
-                        " summary is work for a cheaper lane"
-                    )
-                for name in spec.race:
-                    if any(it.provider == RACE or it.is_fixer for it in self.models.get(name, (spec,))):
-                        raise ValueError(f'models.{lane}.race names "{name}", which is no lane that can race')
-                models = {_plain(it.model) for name in spec.race for it in self.models[name]}
-                if len(models) == 1 and models != {""}:
-                    raise ValueError(
-                        f"models.{lane}.race: both lanes are {models.pop()}: it agrees with itself"
-                    )
-                for fallback in spec.fallbacks:
-                    if below := self._lane_below(lane, fallback):
-                        raise ValueError(
-                            f"models.{lane}.fallbacks: {fallback.model} is the model of {below}, further down"
-                            " the ladder; a provider that fails never makes a lane cheaper"
-                        )
-        return self
-
-    def _is_model_lane(self, name: str) -> bool:
-        return name in self.models and all(spec.has_model for spec in self.models[name])
-
-    def _lane_below(self, lane: str, fallback: Fallback) -> str:
-        """The lane further down the ladder that a fallback's model belongs to; empty where none is."""
-        ladder = self.routing.ladder
-        lower = ladder[: ladder.index(lane)] if lane in ladder else ()
-        asked = _plain(fallback.model)
-        own = {_plain(spec.model) for spec in self.models[lane]}
-        return next(
-            (
-                it
-                for it in lower
-                for spec in self.models[it]
-                if _plain(spec.model) == asked and asked not in own
-            ),
-            "",
-        )
 
     def bar(self, lane: str, task_class: TaskClass) -> Grade:
         """The grade from which this lane's patch is accepted for this class of task."""
@@ -320,11 +247,6 @@ class Policy(Strict):
     def hash(self) -> str:
         """Twelve hex digits over everything that is in force, discovered checks included."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
-
-
-def _plain(model: str) -> str:
-    """A model's name without who offers it: `anthropic/claude-haiku-5.5` is `claude-haiku-5-5`."""
-    return model.rsplit("/", 1)[-1].lower().replace(".", "-")
 
 
 @dataclass(frozen=True, slots=True)

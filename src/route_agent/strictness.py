@@ -9,8 +9,8 @@ from pydantic import Field
 
 from route_agent.lanespec import MAX_USD, Name, PathPattern
 from route_agent.policy import Limits, Policy
-from route_agent.records.grades import Grade, TaskClass
-from route_agent.routingspec import Condition, Routing, Share
+from route_agent.records.grades import Failure, Grade, TaskClass
+from route_agent.routingspec import ESCALATION_WORDS, Condition, Routing, Share
 from route_agent.schema import Strict
 
 if TYPE_CHECKING:
@@ -108,6 +108,11 @@ def stricter(policy: Policy, floor: Floor) -> tuple[Policy, tuple[str, ...]]:
     return (policy.model_copy(update=update) if told else policy), tuple(told)
 
 
+def held(floors: Iterable[Floor]) -> dict[Condition, str]:
+    """The conditions that a floor makes always strong, each with who asks: no option reaches below them."""
+    return {name: floor.by for floor in floors for name in floor.routing.always_strong_if}
+
+
 def tightened(policy: Policy, floors: Iterable[Floor]) -> tuple[Policy, tuple[str, ...]]:
     """The policy above every floor, one after the other, and a sentence for each that changed anything."""
     told: list[str] = []
@@ -125,16 +130,27 @@ def _routing(policy: Policy, floor: Floor, told: list[str]) -> Routing:
     # a threshold that comes down takes the other along: they stay in order
     fast = min(_lower(routing.fast_max_score, asked.fast_max_score), strong - 1)
     confidence = _higher(routing.confidence_threshold, asked.confidence_threshold)
-    update = {
+    update: dict[str, Any] = {
         "fast_max_score": fast,
         "strong_min_score": strong,
         "confidence_threshold": confidence,
     }
+    mode, may_demote = routing.mode, routing.complexity.demote
+    if asked.fast_max_score is not None or asked.strong_min_score is not None:
+        # a mode that begins below the thresholds would make words of them
+        mode, may_demote = "hybrid" if mode == "complexity" else mode, False
+    update["mode"] = mode
     told += [
         f"{key} {_shown(before)} → {_shown(now)}"
         for key, now in update.items()
         if now != (before := getattr(routing, key))
     ]
+    if routing.complexity.demote and not may_demote:
+        update["complexity"] = routing.complexity.model_copy(update={"demote": False})
+        told.append("complexity.demote true → false")
+    if asked.confidence_threshold is not None:  # what nothing follows from is no threshold
+        word = ESCALATION_WORDS[Failure.DOUBTFUL]
+        update["escalate_on"] = _union("escalate_on", routing.escalate_on, (word,), told)
     return routing.model_copy(update={**update, "always_strong_if": always})
 
 

@@ -156,11 +156,13 @@ def _task(line: str, where: str) -> tuple[str, str]:
 
 
 def _computed(table: Table, other: Table | None, wanted: Wanted, groups: Mapping[str, str]) -> Tuning:
-    if wanted.strong not in table.outcomes:
+    if not all(wanted.strong in it.outcomes for it in (table, other or table)):
         return Tuning(wanted, 0, why="the ledger has no judged attempt whose cost is known")
     data = Data(table.outcomes, {**table.repositories, **groups}, selected=_is_selected(table, wanted))
-    test = Data(other.outcomes, {**other.repositories, **groups}) if other else None
-    return computed(data, wanted, test)
+    if other is None:
+        return computed(data, wanted)
+    known = {**other.repositories, **groups}
+    return computed(data, wanted, Data(other.outcomes, known, selected=_is_selected(other, wanted)))
 
 
 def _is_selected(table: Table, wanted: Wanted) -> bool:

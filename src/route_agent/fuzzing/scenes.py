@@ -236,6 +236,8 @@ def scenes(named: NamedPolicy, random: Random, paths: tuple[str, ...] = ()) -> I
     while True:
         tree = tuple(dict.fromkeys((*_PLAIN_FILES, *random.sample(pool, min(len(pool), 12)))))
         spoken = random.sample(random.choice((ORDINARY, sentences)), random.choice((0, 1, 1, 1, 2, 3)))
+        if random.random() < 0.3:
+            spoken += ["Call `a_new_helper` there"]
         if random.random() < 0.4:
             spoken += [f"See {path}" for path in random.sample(tree, random.choice((1, 1, 2)))]
         changed = random.sample(tree, random.choice((0, 0, 1, 1, 2, 5)))

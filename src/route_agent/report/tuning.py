@@ -49,8 +49,7 @@ def lines(told: Tuning, width: int) -> Iterator[tuple[str, str]]:
 
 def _heading(told: Tuning) -> Iterator[str]:
     if told.folds:
-        whose = f"{told.repositories} repositor{'y' if told.repositories == 1 else 'ies'}"
-        yield f"n = {told.n} tasks of {whose}, in {told.folds} parts; each judged by a fit on the others"
+        yield f"n = {told.n} tasks{_whose(told)}, in {told.folds} parts; each judged by a fit on the others"
     else:
         yield f"n = {told.n} tasks, judged by a fit on {told.trained} tasks of another file"
     yield "95 % intervals in brackets"
@@ -62,6 +61,12 @@ def _heading(told: Tuning) -> Iterator[str]:
         f"verification lets {errors.accepts * 100:g} % of wrong patches pass"
         f" and refuses {errors.rejects * 100:g} % of right ones"
     )
+
+
+def _whose(told: Tuning) -> str:
+    if not told.repositories:
+        return ", of repositories that neither names nor --tasks tell"
+    return f" of {told.repositories} repositor{'y' if told.repositories == 1 else 'ies'}"
 
 
 def _row(number: int, point: Point, told: Tuning) -> Iterator[tuple[str, str]]:
@@ -162,7 +167,7 @@ def evidence(told: Tuning, command: str) -> list[str]:
         command: as it was typed.
     """
     best = told.recommended
-    judged = f"n={told.n} tasks of {told.repositories} repositories"
+    judged = f"n={told.n} tasks{_whose(told)}"
     return [
         command,
         f"{judged}, judged on tasks that the fit (on {told.trained}) had not seen",

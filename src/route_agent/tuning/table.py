@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from route_agent.outcomes import Outcome, Outcomes
@@ -20,7 +20,7 @@ class Table:
 
     Attributes:
         tasks: their names, sorted.
-        groups: the repository of each.
+        groups: the repository of each; its own name where none is known.
         left_out: models that were not tried on enough of the tasks.
         lanes: each model's outcomes, in the order of the tasks.
         features: what else is known of each attempt, in the same order.
@@ -49,6 +49,7 @@ def tabulate(
     outcomes: Outcomes,
     strong: str,
     *,
+    must: Collection[str] = (),
     groups: Mapping[str, str] | None = None,
     features: Features | None = None,
 ) -> Table:
@@ -57,15 +58,16 @@ def tabulate(
     A model with too few of its tasks is left out, rather than that it takes the tasks from all the others.
 
     Args:
+        must: models that are kept, however few of the tasks they tried.
         groups: the repository of each task; a task without one stands for itself.
         features: what else is known of attempts, for the accept rule.
     """
-    shared = set(outcomes[strong])
+    shared = set(outcomes[strong]).intersection(*(outcomes[model] for model in must))
     least = SHARED * len(shared)
-    kept = [strong]
+    kept = list(dict.fromkeys((strong, *must)))
     for model in sorted(outcomes, key=lambda it: (-len(outcomes[it].keys() & outcomes[strong].keys()), it)):
         both = shared & outcomes[model].keys()
-        if model != strong and len(both) >= least and both:
+        if model not in kept and len(both) >= least and both:
             kept.append(model)
             shared = both
     tasks = tuple(sorted(shared))

@@ -131,7 +131,7 @@ class Tuning:
     Attributes:
         n: tasks that the figures stand on.
         trained: tasks that plans were fitted on.
-        repositories: of the tasks that the figures stand on.
+        repositories: of the tasks that the figures stand on, as far as they are known.
         folds: how many parts the tasks were judged in; 0 where another file judged.
         strong: always-strong itself; None where there was nothing to compute.
         points: cheapest first.
@@ -165,35 +165,50 @@ def tune(data: Data, wanted: Wanted, test: Data | None = None) -> Tuning:
     Args:
         test: other outcomes to judge on. The fit and the choice are made without a look at them.
     """
-    table = _table(data, wanted)
-    judge = table if test is None else _table(test, wanted)
+    table, judge = _tables(data, wanted, test)
+    selected = data.selected or (test is not None and test.selected)
     few = min(len(table.tasks), len(judge.tasks))
     if few < LEAST_TASKS:
         why = f"only {few} tasks were tried by all of these models; {LEAST_TASKS} are needed"
-        why += f". And {SELECTED}" if data.selected else ""
+        why += f". And {SELECTED}" if selected else ""
         return Tuning(wanted, few, len(table.tasks), why=why, left_out=table.left_out)
     aim = Aim(wanted.strong, wanted.fast, wanted.errors)
     fitted = fit(table, table.rows, aim)
     if test is not None:
-        return _judged_elsewhere(table, judge, fitted, aim, wanted)
+        told = _judged_elsewhere(table, judge, fitted, aim, wanted)
+        return replace(told, recommended=None, guess=None, why=SELECTED) if selected else told
     crossed = cross_validated(table, aim)
-    way, choice = (None, []) if data.selected else _proved(crossed, wanted.margin)
-    guess = None if data.selected or way is not None else _guess(crossed, table, aim)
+    way, choice = (None, []) if selected else _proved(crossed, wanted.margin)
+    guess = None if selected or way is not None else _guess(crossed, table, aim)
+    guess = None if guess is not None and fitted.plans[guess] == (Step(aim.strong),) else guess
     points = _points(fitted, crossed, way if guess is None else guess)
     told = _begun(table, table, crossed, points, wanted)
     shown = next((it for it in points if it.way in (way, guess)), None)
     told = replace(told, efforts=_efforts(table, shown, aim))
     if way is None:
-        why = SELECTED if data.selected else _why_none(crossed, wanted)
+        why = SELECTED if selected else _why_none(crossed, wanted)
         return replace(told, guess=shown, why=why)
     (chosen,) = figures([choice], crossed.strong)
     return replace(told, recommended=shown, choice=chosen, why=_why(wanted))
 
 
-def _table(data: Data, wanted: Wanted) -> Table:
-    named = wanted.named
-    outcomes = {name: data.outcomes[name] for name in named} if named else data.outcomes
-    return tabulate(outcomes, wanted.strong, groups=data.groups, features=data.features)
+def _tables(data: Data, wanted: Wanted, test: Data | None) -> tuple[Table, Table]:
+    """What to fit on and what to judge by, both of the models that both have enough of."""
+    table = _table(data, wanted)
+    if test is None:
+        return table, table
+    judge = _table(test, wanted, frozenset(table.lanes))
+    if judge.lanes.keys() < table.lanes.keys():
+        table = _table(data, wanted, frozenset(judge.lanes))
+    names = wanted.named or (*data.outcomes, *test.outcomes)
+    return replace(table, left_out=tuple(sorted(set(names) - table.lanes.keys()))), judge
+
+
+def _table(data: Data, wanted: Wanted, known: frozenset[str] | None = None) -> Table:
+    names = [it for it in wanted.named or data.outcomes if known is None or it in known]
+    outcomes = {name: data.outcomes[name] for name in names if name in data.outcomes}
+    must = (wanted.fast,) if wanted.fast else ()
+    return tabulate(outcomes, wanted.strong, must=must, groups=data.groups, features=data.features)
 
 
 def _begun(table: Table, judge: Table, judged: Judged, points: Sequence[Point], wanted: Wanted) -> Tuning:
@@ -204,7 +219,7 @@ def _begun(table: Table, judge: Table, judged: Judged, points: Sequence[Point], 
         wanted,
         len(judge.tasks),
         len(table.tasks),
-        len(set(judge.groups)),
+        len(set(judge.groups) - set(judge.tasks)),
         0 if is_other else len(judged.folds),
         strong,
         tuple(points),
@@ -220,7 +235,7 @@ def _judged_elsewhere(table: Table, judge: Table, fitted: Fit, aim: Aim, wanted:
     points = _points(fitted, judged, guess, is_other=True)
     told = _begun(table, judge, judged, points, wanted)
     chosen = next((it for it in points if it.way == guess), None)
-    if chosen is None:
+    if chosen is None or fitted.plans[chosen.way] == (Step(aim.strong),):
         return replace(told, why="on the training tasks nothing cheaper solves as much as always-strong")
     told = replace(told, efforts=_efforts(table, chosen, aim))
     if _holds(chosen.figures, wanted.margin):
