@@ -181,7 +181,7 @@ def test_what_could_not_be_read_counts_as_found() -> None:
     found = signal(facts("x = 1", unread=("big.py",)), "auth_code")
 
     assert found.value is True
-    assert found.evidence == ("big.py: too much is changed to be read, which counts as found",)
+    assert found.evidence == ("big.py: cannot be read, or not in full, which counts as found",)
 
 
 def test_a_slow_expression_ends_in_time_and_counts_as_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -225,7 +225,12 @@ def is_confirmed(task_class: TaskClass, change: Change, contents: Contents | Non
 def outside(task_class: TaskClass, change: Change) -> tuple[str, ...]:
     """The touched files that are not of the class's kind; none where a class says nothing about files."""
     kinds = _BY_FILES.get(task_class)
-    return tuple(path for path in change.paths if not any_match(path, kinds)) if kinds else ()
+    return tuple(path for path in change.paths if not _is_of(path, task_class, kinds)) if kinds else ()
+
+
+def _is_of(path: str, task_class: TaskClass, kinds: tuple[str, ...]) -> bool:
+    # a folder may be called LICENSE too, and what is in it is anything
+    return any_match(path if task_class == "tests" else path.rpartition("/")[2], kinds)
 
 
 # comments that a tool obeys, and what says how a file is to be read or run

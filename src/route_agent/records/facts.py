@@ -41,7 +41,7 @@ class Facts:
         failures: red tests or checks at start.
         failing: their names.
         texts: the changed lines, by file.
-        unread: files whose changed lines are too many to be read.
+        unread: files whose changed lines are too many to be read, or code that is no text to git.
         hunks: how many separate places are changed.
         untested: touched places that no test is known to execute, each with the reason.
         commits: by touched path, the commits that changed it lately, by their ids.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from route_agent.covering import language
 from route_agent.risk.difflines import Read, read_diff
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ _LARGEST_FILE = "4m"
 
 
 def read_change(trees: Trees, change: Change) -> tuple[Read, tuple[str, ...]]:
-    """The changed lines by file, and the text files of which they were not read.
+    """The changed lines by file, and the files of text or code of which they were not read.
 
     Raises:
         GitFailed: git cannot compare the trees.
@@ -41,5 +42,10 @@ def _read(trees: Trees, change: Change) -> tuple[Read, tuple[str, ...]]:
     read = read_diff(written.decode(errors="surrogateescape"))
     texts = read.texts if whole else read.texts[:-1]  # of the last one the end may be missing
     seen = {text.path for text in texts}
-    unread = (it.path for it in change.files if (it.added or it.deleted) and it.path not in seen)
+    # one NUL, or letters of two bytes, and git takes source code for a picture
+    unread = (
+        it.path
+        for it in change.files
+        if it.path not in seen and (it.added or it.deleted or (it.binary and language(it.path)))
+    )
     return Read(texts, read.hunks), tuple(unread)

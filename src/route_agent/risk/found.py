@@ -131,7 +131,7 @@ def _by_line(facts: Facts, rules: Mapping[str, SignalRule]) -> dict[str, Evidenc
                 unread.add(text.path)
     for path in sorted(unread):  # hiding a line among too many others must lower nothing
         for evidence in found.values():
-            evidence.setdefault(path, f"{path}: too much is changed to be read, which counts as found")
+            evidence.setdefault(path, f"{path}: cannot be read, or not in full, which counts as found")
     return found
 
 
