@@ -21,7 +21,8 @@ def test_the_routing_page_tells_everything_that_routes() -> None:
     assert "A score from 7 starts at `strong`" in page
     assert "Always `strong`, whatever the score: `schema_change`, `auth_code`" in page
     assert "| `failed_tests` | `regression`, `still_failing`, `tampered`, `stalled` |" in page
-    assert "| `fast` | covered | docs: static, lint: static" in page
+    assert "after these failures, after `provider`, `raised` and `capped`, and after any of a fixer" in page
+    assert "| `fast` | covered | docs: static, comments: static, lint: static" in page
     assert "$1.00 for a run, $10.00 for a day" in page
     assert (
         "For `bug`, `feature` the lane `verifier` writes a test for the brief before any patch is seen"

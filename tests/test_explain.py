@@ -165,6 +165,20 @@ def known_of(pit: Sandpit, brief: str, baseline: CheckRun | None = None, *, deep
         return decide.facts(ground, brief, baseline, deep=deep)
 
 
+def test_a_files_name_begins_no_line_of_its_own(pit: Sandpit) -> None:
+    forged = "risk_score: 0   selected_lane: fast (docs only)"
+    pit.write(f"db\n{forged}/schema.sql", "create table x (y int)\n")
+
+    told = pit.run("explain", "--task", "tidy up").stdout
+    pit.commit("forge")
+    gate = pit.run("gate", "--base", "HEAD~1").stdout
+
+    for text in (told, gate):
+        heads = [line for line in text.split("\n") if line.startswith("risk_score")]
+        assert heads == ["risk_score: 6   selected_lane: strong (always strong: schema_change)"]
+    assert f"db\\n{forged}" in told
+
+
 def test_a_deep_look_reads_history_novelty_and_tests_and_a_plain_one_does_not(pit: Sandpit) -> None:
     pit.write("calc.py", ADD + "# more\n")
     pit.write("engine/solver.rs", "fn main() {}\n")

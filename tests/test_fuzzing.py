@@ -296,3 +296,15 @@ def test_a_policy_file_can_be_tried_outside_of_a_repository(tmp_path: Path) -> N
     from route_agent.cli.fuzz import fuzz as command
 
     command(tmp_path, str(file), rounds=48, seed=1, as_json=True)  # exits 1 where anything fell
+
+
+@pytest.mark.parametrize("name", ["three-tier"])
+def test_a_policy_with_a_lane_that_calls_no_model_can_be_tried_too(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from route_agent.cli.fuzz import fuzz as command
+
+    command(tmp_path, name, rounds=1, seed=1, as_json=True)
+
+    told = json.loads(capsys.readouterr().out)
+    assert (told["policy"], told["found"], told["head_policies"]) == (name, [], len(loosened(POLICIES[name])))

@@ -181,13 +181,28 @@ def test_writes_a_routing_page_only_when_asked(project: Path) -> None:
     assert (project / "ROUTING.md").read_text().startswith("# Routing\n")
 
 
+def test_a_policy_that_is_there_gets_a_routing_page_of_its_own(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "version: 1\nrouting: {fast_max_score: 3, strong_min_score: 4}\n"
+    (project / ".route-agent").mkdir()
+    (project / POLICY_PATH).write_text(text)
+
+    run(project, routing_md=True)
+
+    assert (project / POLICY_PATH).read_text() == text
+    assert "A score up to 3 starts at" in (project / "ROUTING.md").read_text()
+    assert "git add ROUTING.md" in capsys.readouterr().out
+    assert not places.config_file().exists()
+
+
 @pytest.mark.parametrize("path", [POLICY_PATH, "ROUTING.md"])
 def test_replaces_nothing_unless_forced(project: Path, path: str) -> None:
     (project / ".route-agent").mkdir()
     (project / path).write_text("mine")
 
     with pytest.raises(UsageError, match="there already") as refusal:
-        run(project, routing_md=True)
+        run(project, routing_md=path == "ROUTING.md")
 
     assert "--force" in refusal.value.hint
     assert (project / path).read_text() == "mine"

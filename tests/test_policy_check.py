@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from sandpit import POLICY, Sandpit
+from sandpit import POLICY, PROGRAM, Sandpit
 
 from route_agent import places, yamlfile
 from route_agent.config import Config, prices
@@ -22,6 +23,7 @@ from route_agent.policy import parse_policy, presets
 from route_agent.policychecks import findings, highest_score
 from route_agent.policyschema import policy_schema
 from route_agent.policysources import plain_policy, sources, yaml_lines
+from route_agent.strictness import Floor, stricter
 
 ROOT = Path(__file__).parents[1]
 TREE = ("src/app.py", "src/auth/login.py", "db/migrations/1.sql", "deploy/run.sh", "tests/test_app.py")
@@ -472,3 +474,23 @@ def test_every_key_of_the_schema_has_a_sentence() -> None:
 
 def test_schema_is_printed_as_json(pit: Sandpit) -> None:
     assert pit.run("policy", "schema").json["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+@pytest.mark.parametrize("command", [("policy", "check"), ("explain", "--task", "fix it", "--policy")])
+def test_a_file_without_end_is_refused_and_not_read_to_it(pit: Sandpit, command: tuple[str, ...]) -> None:
+    bounded = ["prlimit", f"--as={2 << 30}", PROGRAM, *command, "/dev/zero"]
+
+    done = subprocess.run(bounded, cwd=pit.root, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 2, done.stderr
+    assert "larger than 256 KiB" in done.stdout + done.stderr
+
+
+def test_whoever_asks_for_a_floor_stands_in_one_line_of_what_is_printed() -> None:
+    floor = Floor.model_validate({"by": "us\nmodels: {} #", "routing": {"always_strong_if": ["money"]}})
+    written = Written.of(b"version: 1\n", "p\n.yaml")
+    policy, _ = stricter(written.policy, floor)
+
+    shown = "\n".join(yaml_lines(plain_policy(policy), sources(written, written.policy, (floor,))))
+
+    assert parse_policy(shown, "shown.yaml").hash == policy.hash

@@ -166,6 +166,16 @@ def test_the_expected_cost_is_the_difference_of_the_lanes_means_with_an_interval
     assert diff(full, policy("routing: {fast_max_score: 4, strong_min_score: 5}\n")) == found
 
 
+def test_runs_of_unknown_cost_are_counted_beside_the_mean_that_leaves_them_out(full: Ledger) -> None:
+    for number in range(3):
+        past(full, f"unknown{number}", "fix it", usd=None)
+    new = policy("routing: {fast_max_score: 4, strong_min_score: 5}\n")
+    found = diff(full, new)
+
+    assert "(n=16, 3 of unknown cost left out), strong" in "\n".join(lines(DEFAULT, new, found))
+    assert as_object(DEFAULT, new, found)["lane_costs"]["fast"]["unknown"] == 3
+
+
 def test_the_interval_holds_the_difference_of_the_true_means_about_as_often_as_it_says(
     tmp_path: Path,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -218,3 +219,31 @@ def test_without_a_policy_and_a_past_everything_counts_as_new(tmp_path: Path) ->
         " so every file counts as new",
     }
     assert [it["kind"] for it in told["findings"]] == ["uncovered"]
+
+
+def test_what_is_not_told_is_counted() -> None:
+    files = [f"part{at}/auth/x.weird" for at in range(25)]
+    tasks = [replace(it, touched=(f"p{at}/a.py",)) for at in range(23) for it in some(5, 0, 2)]
+
+    named = policy("signals: {auth_code: {paths: [nothing]}}")
+    assert [it.what for it in drift.uncovered(named, files)][20:] == ["and 5 more, with fewer of them"]
+    assert [it.what for it in drift.escalating(policy(), tasks)][20:] == ["and 3 more, with fewer of them"]
+
+
+def test_no_threshold_is_named_for_a_score_that_none_begins_elsewhere() -> None:
+    (found,) = drift.thresholds(policy(), some(12, 3, 0))
+
+    assert "fast_max_score" not in found.do
+
+
+def test_a_shallow_clone_says_that_its_past_is_not_all_there(tmp_path: Path) -> None:
+    pit = Sandpit(tmp_path / "pit")
+    pit.write("more.py", "x = 1\n")
+    pit.commit("more")
+    shallow = tmp_path / "shallow"
+    pit.git("clone", "-q", "--depth=1", f"file://{pit.root}", str(shallow))
+
+    whole, cut = pit.run("policy", "drift"), pit.run("policy", "drift", "-C", str(shallow))
+
+    assert "shallow" not in whole.stdout
+    assert "; this clone is shallow: what is older is not seen" in cut.stdout.splitlines()[0], cut.stderr

@@ -138,6 +138,46 @@ def test_a_word_that_is_always_strong_is_so_in_its_other_forms(name: str, brief:
     assert found == {name}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".gitmodules", "web/.mocharc.cjs", "karma.conf.js", "cypress.config.ts", "web/postcss.config.js",
+        "web/next.config.mjs", "bunfig.toml", "deno.json", ".rspec", "phpunit.xml.dist", "shell.nix",
+    ],
+)  # fmt: skip
+def test_what_a_tool_runs_or_obeys_unasked_is_told_by_its_path(path: str) -> None:
+    change = Change("a", "b", (FileChange(path, "100644", "100644", "1", "2", 1, 0),))
+
+    assert assess(Facts("tidy up", change), POLICY).raised("auto_executed")
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("secrets_handling", "secrets/production.yml"),
+        ("secrets_handling", "app/credentials/db.json"),
+        ("auth_code", "src/login/views.py"),
+        ("auth_code", "app/sessions/store.rb"),
+        ("auth_code", "app/permissions/rules.py"),
+        ("auth_code", "lib/authentication.py"),
+        ("auth_code", "lib/Authorisation/rules.cs"),
+        ("auth_code", "src/crypto.ts"),
+        ("auth_code", "pkg/jwt/parse.go"),
+    ],
+)
+def test_a_folder_of_a_name_raises_as_a_file_of_that_name_does(name: str, path: str) -> None:
+    change = Change("a", "b", (FileChange(path, "100644", "100644", "1", "2", 1, 0),))
+
+    assert assess(Facts("tidy up", change), POLICY).raised(name)
+
+
+@pytest.mark.parametrize("path", ["src/authority.py", "src/author.py", "docs/cryptic.md", "src/securities.py"])
+def test_a_name_that_only_begins_alike_raises_nothing(path: str) -> None:
+    change = Change("a", "b", (FileChange(path, "100644", "100644", "1", "2", 1, 0),))
+
+    assert not assess(Facts("tidy up", change), POLICY).raised("auth_code")
+
+
 def test_removed_lines_count_as_well_and_are_said_to_be_removed() -> None:
     diff = (
         "diff --git a/src/a.py b/src/a.py\n--- a/src/a.py\n+++ b/src/a.py\n"

@@ -258,7 +258,7 @@ def test_write_prints_a_patch_that_git_applies_and_touches_no_file(
     assert "recommended: small-1" in shown.err
     subprocess.run(["git", "apply", "-"], input=shown.out, text=True, cwd=tmp_path, check=True)
     assert parse_policy(policy.read_text(), "policy").routing.ladder == ("fast", "strong")
-    assert "# tuned: n=90 tasks of 3 repositories" in policy.read_text()
+    assert "# tuned: n = 90 tasks of 3 repositories" in policy.read_text()
 
 
 def test_a_policy_keeps_its_comments_and_layout() -> None:
@@ -292,6 +292,137 @@ def test_a_second_tuning_replaces_the_evidence_and_the_caps_of_the_first() -> No
     assert second.count("# tuned:") == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        POLICY.replace("\n", "\r\n"),
+        "\ufeff" + POLICY,
+        POLICY.replace("# ours", "# ours\u2028# theirs"),
+        POLICY.removesuffix("\n"),
+        "version: 1\nmodels: {fast: {provider: openai, model: small-1}, strong: {provider: openai, model: large-1}}\n",
+    ],
+    ids=[
+        "ends of lines of Windows",
+        "a mark of byte order",
+        "odd separators",
+        "no last end of line",
+        "in one line",
+    ],
+)
+def test_the_patch_applies_however_the_policys_lines_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    written(tmp_path / "outcomes.csv")
+    policy = tmp_path / ".route-agent" / "policy.yaml"
+    policy.parent.mkdir()
+    policy.write_bytes(text.encode())
+
+    command(asked(tmp_path, fast="small-1", write=True), as_json=False)
+
+    shown = capsys.readouterr().out.encode()
+    subprocess.run(["git", "apply", "-"], input=shown, cwd=tmp_path, check=True)
+    new = policy.read_bytes()
+    assert parse_policy(new.decode(), "policy").routing.ladder == ("fast", "strong")
+    assert new.count(b"\r\n") == (new.count(b"\n") if "\r\n" in text else 0)
+
+
+@pytest.mark.parametrize("policy", ["", "default", "other/ours.yaml", "{here}/other/ours.yaml"])
+def test_the_patch_applies_at_the_top_wherever_it_was_asked_for_and_however_the_policy_was_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, policy: str
+) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "start"], cwd=tmp_path, check=True)
+    below = tmp_path / "below"
+    for path in (tmp_path / ".route-agent" / "policy.yaml", below / "other" / "ours.yaml"):
+        path.parent.mkdir(parents=True)
+        path.write_text(POLICY)
+    written(below / "outcomes.csv")
+    monkeypatch.chdir(below)
+
+    command(asked(Path(), fast="small-1", write=True, policy=policy.format(here=below)), as_json=False)
+
+    shown = capsys.readouterr().out
+    subprocess.run(["git", "apply", "-"], input=shown, text=True, cwd=tmp_path, check=True)
+    at_home = tmp_path / ".route-agent" / "policy.yaml"
+    changed = below / "other" / "ours.yaml" if "other" in policy else at_home
+    assert "# tuned: " in changed.read_text()
+    assert (at_home.read_text() == POLICY) == ("other" in policy)
+
+
+def test_a_policy_that_is_no_text_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "outcomes.csv")
+    (tmp_path / ".route-agent").mkdir()
+    (tmp_path / ".route-agent" / "policy.yaml").write_bytes(b"version: 1\n# caf\xe9\n")
+
+    assert "not UTF-8" in refused(capsys, asked(tmp_path, fast="small-1", write=True))
+
+
+def test_a_patch_says_which_lanes_wait_for_a_provider() -> None:
+    assert "# tuned: fill in who serves: medium\n" in patched(POLICY, "policy.yaml", LANES, [])
+    assert "fill in" not in patched(POLICY, "policy.yaml", LANES[:1], [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        POLICY,
+        POLICY + "accept:\n  # ours\n  fast: {default: discriminating}\n",
+        "version: 1\naccept: {}\n",
+    ],
+)
+def test_a_new_lane_has_to_prove_as_much_as_the_lane_whose_place_it_takes(text: str) -> None:
+    before = parse_policy(text or "version: 1\n", "policy.yaml")
+
+    after = parse_policy(patched(text, "policy.yaml", [Lane("new-a"), Lane("new-b"), Lane("new-c")], []), "p")
+
+    for task_class in ("bug", "docs", "tests"):
+        lowest, top = before.bar("fast", task_class), before.bar("strong", task_class)
+        assert [after.bar(it, task_class) for it in after.routing.ladder] == [lowest, lowest, top]
+        assert (after.bar("fast", task_class), after.bar("strong", task_class)) == (lowest, top)
+
+
+def test_a_ladder_without_the_old_top_says_where_what_is_always_strong_goes_now() -> None:
+    said = "# tuned: what is always strong goes to fast now, and not to strong: look whether you want that\n"
+
+    assert said in patched(POLICY, "policy.yaml", LANES[:1], [])
+    assert "always strong" not in patched(POLICY, "policy.yaml", LANES, [])
+
+
+def test_a_ladder_longer_than_the_attempts_allow_says_so() -> None:
+    text = POLICY.replace("{max_usd: 2.0}", "{max_attempts: 2}")
+
+    assert "# tuned: limits.max_attempts is 2, and this ladder needs 3\n" in patched(text, "p", LANES, [])
+    assert "max_attempts is" not in patched(text, "p", LANES[:2], [])
+
+
+def test_a_fixer_stays_at_the_foot_of_the_ladder() -> None:
+    lane = "models:\n  mend: {provider: fixer, run: [[ruff, check, --fix, .]], classes: [lint]}\n"
+    policy = POLICY.replace("models:\n", lane).replace("[fast, strong]", "[mend, fast, strong]")
+
+    new = patched(policy, "policy.yaml", LANES[:1], [])
+
+    assert parse_policy(new, "policy.yaml").routing.ladder == ("mend", "fast")
+
+
+def test_the_evidence_says_how_it_was_judged_in_a_command_that_can_be_typed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path / "outcomes.csv")
+    path.write_text(path.read_text().replace("small-1", "small 1"))
+    written(tmp_path / "later.csv", seed=8).write_text(path.read_text())
+    files = {"outcomes": "ledger", "train": "outcomes.csv", "test": "later.csv"}
+
+    patch = told(capsys, asked(tmp_path, fast="small 1", write=True))["patch"]
+    other = told(capsys, asked(tmp_path, fast="small 1", write=True, **files))["patch"]
+
+    assert "# tuned: route-agent tune outcomes.csv --fast 'small 1' --strong large-1 " in patch
+    assert (
+        "# tuned: n = 90 tasks of 3 repositories, in 3 parts; each judged by a fit on the others\n" in patch
+    )
+    assert "# tuned: n = 90 tasks, judged by a fit on 90 tasks of another file\n" in other
+
+
 def test_without_a_policy_a_new_one_is_written_with_the_lanes_that_were_in_force() -> None:
     new = patched("", "policy.yaml", LANES, ["n=261"])
 
@@ -316,7 +447,11 @@ def test_every_shipped_policy_can_be_patched() -> None:
     for name, path in presets().items():
         new = patched(path.read_text(encoding="utf-8"), name, LANES[:2], ["n=261"])
 
-        assert len(parse_policy(new, name).routing.ladder) == 2
+        policy = parse_policy(new, name)
+        assert [it for it in policy.routing.ladder if not policy.models[it][0].is_fixer] == [
+            "small-1",
+            "medium",
+        ]
 
 
 def test_a_text_in_the_outcomes_cannot_leave_its_comment() -> None:

@@ -125,7 +125,7 @@ def chosen_text(chosen: str) -> tuple[str, bytes]:
     if preset := presets().get(chosen):
         return chosen, preset.read_bytes()
     try:
-        return chosen, Path(chosen).read_bytes()
+        return chosen, yamlfile.bounded(Path(chosen))
     except OSError as error:
         known = ", ".join(presets())
         raise PolicyError(
@@ -289,7 +289,7 @@ def _refuse_below_a_floor(decision: Decision, risk: Risk, ground: Opened, *, for
         f"{it} by {who}" for it, who in strictness.held(ground.config.floor).items() if risk.raised(it)
     ]:
         raise UsageError(
-            f"this task always goes to {top} ({', '.join(asked)}), and --force-lane does not reach below a floor",
+            f"this task always goes to {top} ({', '.join(asked)}), and --force-lane reaches below no floor",
             hint="route-agent config show",
         )
 

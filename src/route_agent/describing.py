@@ -223,7 +223,8 @@ def _escalation_part(policy: Policy) -> str:
         failures = (failure.value for failure, known in ESCALATION_WORDS.items() if known == word)
         rows.append((f"`{word}`", ", ".join(f"`{failure}`" for failure in failures) or "–"))
     return (
-        "## What escalates\n\nThe next lane of the ladder is tried after these failures and no others.\n\n"
+        "## What escalates\n\nThe next lane of the ladder is tried after these failures, after `provider`,"
+        " `raised` and `capped`, and after any of a fixer.\n\n"
         + _rows(("Word of the policy", "Failure classes"), rows)
     )
 

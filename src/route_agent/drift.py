@@ -103,6 +103,13 @@ def uncovered(policy: Policy, new: Iterable[str]) -> Iterator[Drift]:
             f'signals.{signal}.paths: add "{f"/{place}" if is_file else f"/{place}/**"}", if it is that',
             len(paths),
         )
+    yield from _more("uncovered", len(groups))
+
+
+def _more(kind: str, found: int) -> Iterator[Drift]:
+    """Of one kind, how many are not told."""
+    if (left := found - MOST_FINDINGS) > 0:
+        yield Drift(kind, f"and {left} more, with fewer of them", "begin with those above", left)
 
 
 def _look_alike(path: str) -> tuple[str, str] | None:
@@ -124,8 +131,8 @@ def stopped(written: Written, before: Sequence[str], now: Sequence[str]) -> Iter
             if matched:
                 yield Drift(
                     "stopped",
-                    f"{rule.key}: {rule.pattern} ({rule.where}) matched {len(matched)} files, such as"
-                    f" {matched[0]}, and now none",
+                    f"{rule.key}: {rule.pattern} ({rule.where}) matched {len(matched)}"
+                    f" file{'' if len(matched) == 1 else 's'}, such as {matched[0]}, and now none",
                     "name where they went, or take it out",
                     len(matched),
                 )
@@ -144,7 +151,8 @@ def escalating(policy: Policy, tasks: Sequence[PastTask]) -> Iterator[Drift]:
             tried[folder] += 1
             failed[folder] += not task.first_try
     files = {path for task in tasks for path in task.touched}
-    for folder in _narrowest(tried, failed, LEAST_TASKS)[:MOST_FINDINGS]:
+    found = _narrowest(tried, failed, LEAST_TASKS)
+    for folder in found[:MOST_FINDINGS]:
         pattern = f"/{folder}" if folder in files else f"/{folder}/**"
         yield _shared(
             "escalates",
@@ -153,6 +161,7 @@ def escalating(policy: Policy, tasks: Sequence[PastTask]) -> Iterator[Drift]:
             failed[folder],
             tried[folder],
         )
+    yield from _more("escalates", len(found))
 
 
 def reverted(policy: Policy, commits: Mapping[str, int], reverts: Mapping[str, int]) -> Iterator[Drift]:
@@ -216,7 +225,9 @@ def thresholds(policy: Policy, tasks: Sequence[PastTask]) -> Iterator[Drift]:
             yield _shared(
                 "threshold",
                 (f"score {score} begins at {models[0]}, and", "failed there"),
-                f"fast_max_score {max(0, score - 1)} would begin them above; policy diff tells the price",
+                f"fast_max_score {score - 1} would begin them above; policy diff tells the price"
+                if score
+                else "no threshold begins it elsewhere: a signal that raises such tasks, or another model",
                 len(tries) - well,
                 len(tries),
             )

@@ -60,10 +60,14 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class LaneCost:
-    """What runs that began at a lane cost in all, in dollars; over `n` runs of known cost."""
+    """What runs that began at a lane cost in all, in dollars; over the latest `n` runs of known cost.
+
+    `unknown` runs that began there have a cost that is not known: they are in no mean.
+    """
 
     n: int
     mean_usd: float
+    unknown: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,8 +239,9 @@ def _not_stored(task: PastTask, name: str, old: Policy, new: Policy) -> bool:
 
 def lane_costs(tasks: Sequence[PastTask]) -> dict[str, LaneCost]:
     """By first lane, what its runs cost in all, escalations included."""
+    unknown = Counter(task.first_lane for task in tasks if task.cost_micro_usd is None)
     return {
-        lane: LaneCost(len(costs), fmean(costs))
+        lane: LaneCost(len(costs), fmean(costs), unknown[lane])
         for lane in dict.fromkeys(task.first_lane for task in tasks)
         if (costs := _costs(tasks, lane))
     }

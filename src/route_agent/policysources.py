@@ -100,7 +100,8 @@ def _lines(data: Any, path: Path, indent: str, told: Mapping[Path, str]) -> Iter
             yield f"{indent}{_scalar(key)}:"
             yield from _lines(value, here, f"{indent}  ", told)
         else:
-            yield f"{indent}{_scalar(key)}: {_scalar(value)}  # {told.get(here, BUILT_IN)}"
+            by = " ".join(told.get(here, BUILT_IN).split())  # a name with a line break would end the comment
+            yield f"{indent}{_scalar(key)}: {_scalar(value)}  # {by}"
 
 
 def _scalar(value: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
@@ -51,6 +52,12 @@ _SCALARS: tuple[tuple[re.Pattern[str], Any], ...] = (
     (re.compile(r"-?(0|[1-9][0-9]*)$"), int),
     (re.compile(r"-?(0|[1-9][0-9]*)\.[0-9]+$"), float),
 )
+
+
+def bounded(file: FilePath) -> bytes:
+    """A file's bytes, of one that is too large only so many that `parse` refuses it: some have no end."""
+    with file.open("rb") as opened_file:
+        return opened_file.read(MAX_BYTES + 1)
 
 
 def parse(text: str | bytes, limit: int = MAX_BYTES) -> Document:

@@ -83,7 +83,7 @@ def _end(what: str, hint: str, exit_code: int, *, as_json: bool) -> NoReturn:
 
 def complain(what: str, hint: str) -> None:
     """One error on standard error; control characters in it are shown, not obeyed."""
-    lines = [(f"error: {what}", "bold red")]
+    lines = [(line, "bold red") for line in f"error: {what}".split("\n")]
     print_lines([*lines, (f"  {hint}", "")] if hint else lines, error=True)
 
 
@@ -94,18 +94,25 @@ def visible(text: str) -> str:
     )
 
 
+_CONTINUED = "\n" + 10 * " "
+
+
 def print_lines(lines: Sequence[tuple[str, str]], *, error: bool = False) -> None:
-    """Lines with their styles; plain, and with nothing imported for it, where nobody sees colour."""
+    """Lines with their styles; plain, and with nothing imported for it, where nobody sees colour.
+
+    A line break within a line of a report, such as a file's name may hold, begins no line of its own.
+    """
     stream = sys.stderr if error else sys.stdout
+    told = [(visible(line).replace("\n", _CONTINUED), style) for line, style in lines]
     if is_plain(stream):
-        _write("".join(f"{visible(line)}\n" for line, _ in lines), stream)
+        _write("".join(f"{line}\n" for line, _ in told), stream)
         return
     from rich.console import Console
 
     console = Console(stderr=error, highlight=False, soft_wrap=True)
     with console.capture() as captured:
-        for line, style in lines:
-            console.print(visible(line), style=style or None, markup=False)
+        for line, style in told:
+            console.print(line, style=style or None, markup=False)
     _write(captured.get(), stream)
 
 
@@ -159,8 +166,8 @@ def _lead_nowhere(stream: TextIO) -> None:
 
 
 def say(line: str, style: str = "") -> None:
-    """One line on standard output."""
-    print_lines([(line, style)])
+    """A line on standard output, or several that are meant to be."""
+    print_lines([(it, style) for it in line.split("\n")])
 
 
 def print_table(table: Table) -> None:

@@ -78,7 +78,7 @@ def in_force_despite(named: NamedPolicy, config: Config) -> dict[str, str]:
     with tempfile.TemporaryDirectory(prefix="route-agent-fuzz-") as folder:
         root = Path(folder)
         git("init", "--quiet", "--template=", cwd=root, environment=_APART)
-        base = _committed(root, policy.model_dump_json())
+        base = _committed(root, policy.model_dump_json(exclude_unset=True))
         expected = policy_in_force(Repository.open(root), base, "", config)[0].policy
         told = {}
         for name, text in loosened(policy).items():

@@ -28,6 +28,8 @@ MAX_READ_BYTES = 1024 * 1024
 def init(directory: Path, *, routing_md: bool, force: bool) -> None:
     """Find the project's checks, write its policy, trust what was written, and say what comes next.
 
+    Where a policy is there already, a ROUTING.md is written from that, and nothing else.
+
     Args:
         directory: anywhere in the checkout.
         routing_md: whether a ROUTING.md is written too.
@@ -36,9 +38,14 @@ def init(directory: Path, *, routing_md: bool, force: bool) -> None:
     Raises:
         RepositoryState: not in a checkout, or its files cannot be written.
         UsageError: a file is there already.
+        PolicyError: the policy that is there cannot be read.
         ConfigError: the user's configuration file cannot take the trust entry.
     """
     root = _root(directory)
+    if routing_md and not force and os.path.lexists(root / POLICY_PATH):
+        _refuse(root, (ROUTING_PATH,), force=False)
+        _describe(root)
+        return
     paths = (POLICY_PATH, ROUTING_PATH) if routing_md else (POLICY_PATH,)
     _refuse(root, paths, force=force)
     discovered = _discovered(root)
@@ -54,6 +61,22 @@ def init(directory: Path, *, routing_md: bool, force: bool) -> None:
     if routing_md:
         _write(root / ROUTING_PATH, routing_text(policy, POLICY_PATH))
     _show(discovered, missing, paths)
+
+
+def _describe(root: Path) -> None:
+    """Write a ROUTING.md from the policy that is there."""
+    try:
+        text = (root / POLICY_PATH).read_bytes()
+    except OSError as error:
+        raise RepositoryState(f"cannot read {root / POLICY_PATH}: {error.strerror}") from error
+    _write(root / ROUTING_PATH, routing_text(parse_policy(text, POLICY_PATH), POLICY_PATH))
+    _print(
+        [
+            f"wrote  {ROUTING_PATH}",
+            "",
+            f"next   git add {ROUTING_PATH} && git commit -m 'Say how tasks are routed'",
+        ]
+    )
 
 
 def _root(directory: Path) -> Path:
@@ -138,11 +161,15 @@ def _write(file: Path, text: str) -> None:
 
 
 def _show(discovered: Discovered, missing: Mapping[str, str], paths: Sequence[str]) -> None:
+    _print(_report(discovered, missing, paths))
+
+
+def _print(told: Sequence[str]) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    for line in _report(discovered, missing, paths):
+    for line in told:
         console.print(Text(printable(line)))
 
 

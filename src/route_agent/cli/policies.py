@@ -11,6 +11,7 @@ from route_agent.errors import PolicyError, RepositoryState
 from route_agent.ledger.routes import Routes
 from route_agent.policy import POLICY_PATH, presets
 from route_agent.repo.repository import Repository
+from route_agent.yamlfile import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def policy_named(name: str, repository: Repository | None = None) -> Named:
     if preset := presets().get(name):
         return Named(name, preset.read_bytes())
     try:
-        return Named(name, Path(name).read_bytes())
+        return Named(name, bounded(Path(name)))
     except OSError as error:
         revision, separator, path = name.partition(":")
         if separator and repository is not None:

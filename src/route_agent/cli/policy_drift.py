@@ -83,14 +83,15 @@ def _found(
 
 def _since(repository: Repository) -> Since:
     """The commit in which the policy was last changed, else the last one before the 90 days."""
+    cut = "; this clone is shallow: what is older is not seen" if repository.shallow else ""
     told = git("log", "-1", "--format=%H %cs", repository.head, "--", POLICY_PATH, cwd=repository.root)
     if told.strip():
         commit, day = told.decode().split()
-        return Since(commit, f"{POLICY_PATH} was last changed on {day} ({commit[:10]})")
+        return Since(commit, f"{POLICY_PATH} was last changed on {day} ({commit[:10]}){cut}")
     past = git("rev-list", "-1", f"--before={DAYS}.days", repository.head, cwd=repository.root)
     commit = past.decode().strip()
     younger = "" if commit else ": the whole history is younger, so every file counts as new"
-    return Since(commit, f"no {POLICY_PATH} was ever committed; {DAYS} days are looked back{younger}")
+    return Since(commit, f"no {POLICY_PATH} was ever committed; {DAYS} days are looked back{younger}{cut}")
 
 
 def _tree(repository: Repository, commit: str) -> list[str]:

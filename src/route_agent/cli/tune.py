@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines
-from route_agent.errors import UsageError
+from route_agent.errors import PolicyError, UsageError
 from route_agent.ledgeroutcomes import read_ledger
 from route_agent.outcomes import Errors
 from route_agent.policy import POLICY_PATH
@@ -174,7 +175,7 @@ def _is_selected(table: Table, wanted: Wanted) -> bool:
 
 def _command(typed: Arguments) -> str:
     """The command that gives the same again, without what is at its default."""
-    files = f" --train {typed.train} --test {typed.test}" if typed.train else f" {typed.outcomes}"
+    files = {"--train": typed.train, "--test": typed.test} if typed.train else {"": typed.outcomes}
     options = {
         "--fast": typed.fast,
         "--strong": typed.strong,
@@ -185,9 +186,8 @@ def _command(typed: Arguments) -> str:
         "--false-reject": f"{typed.false_reject:g}" if typed.false_reject else "",
         "--margin": f"{typed.margin:g}",
     }
-    return f"route-agent tune{files}" + "".join(
-        f" {name} {value}" for name, value in options.items() if value
-    )
+    words = [word for pair in {**files, **options}.items() if pair[1] for word in pair if word]
+    return shlex.join(["route-agent", "tune", *words])
 
 
 def _own(wanted: Wanted) -> Own:
@@ -224,16 +224,25 @@ def _own(wanted: Wanted) -> Own:
 
 
 def _patch(typed: Arguments, told: Tuning) -> str:
-    from route_agent.cli.policies import policy_named
+    """The change of the policy, by its path from the top of the repository, where there is one."""
+    from route_agent.cli.policies import policy_named, repository_around
+    from route_agent.policy import presets
     from route_agent.tuning.policypatch import as_diff, patched
 
-    file = typed.directory / POLICY_PATH
-    old = ""
-    if typed.policy:
-        old = policy_named(typed.policy).text.decode("utf-8")
-    elif file.is_file():
-        old = file.read_text(encoding="utf-8")
-    path = typed.policy or POLICY_PATH
-    best = told.recommended
-    lanes = best.lanes if best else ()
-    return as_diff(old, patched(old, path, lanes, report.evidence(told, _command(typed))), path)
+    repository = repository_around(typed.directory)
+    top = repository.root if repository else typed.directory.resolve()
+    is_preset = typed.policy in presets()
+    file = Path(typed.policy).resolve() if typed.policy and not is_preset else top / POLICY_PATH
+    path = file.relative_to(top).as_posix() if file.is_relative_to(top) else typed.policy
+    old = policy_named(str(file)).text if file.is_file() or not (is_preset or not typed.policy) else b""
+    text = policy_named(typed.policy).text if is_preset else old
+    lanes = told.recommended.lanes if told.recommended else ()
+    new = patched(_decoded(text, path), path, lanes, report.evidence(told, _command(typed)))
+    return as_diff(_decoded(old, path), new, path)
+
+
+def _decoded(text: bytes, path: str) -> str:
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"{path}: not UTF-8 text (byte {error.start})") from error

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def loosened(policy: Policy) -> dict[str, str | None]:
     """The texts of looser policies by what is loosened; None where the file is deleted."""
-    whole: dict[str, Any] = policy.model_dump(mode="json")
+    # only what was written: a lane may not even say by its default what is for other kinds of lanes
+    whole: dict[str, Any] = policy.model_dump(mode="json", exclude_unset=True)
     routing, lanes = whole["routing"], list(whole["models"])
     quiet = {name: {"points": 0} for name in whole["signals"]}
     parts: dict[str, dict[str, Any]] = {

@@ -33,7 +33,7 @@ def explain(
     if quote is not None:
         told.append((f"quote     {quote_words(quote)}", ""))
     told += [(f"note      {notice}", "yellow") for notice in notices]
-    return told
+    return [(line.replace("\n", "\\n"), style) for line, style in told]  # a file's name may hold one
 
 
 def _row(signal: Signal) -> str:

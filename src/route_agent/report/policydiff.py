@@ -12,7 +12,7 @@ from route_agent.report.words import first_line
 
 if TYPE_CHECKING:
     from route_agent.policy import NamedPolicy
-    from route_agent.policydiff import Estimate, KeyChange, Move, Replayed
+    from route_agent.policydiff import Estimate, KeyChange, LaneCost, Move, Replayed
 
 MOST_LINES, MOST_ITEMS = 20, 50
 _SHOWN = 80
@@ -38,12 +38,17 @@ def headline(it: Replayed) -> str:
 def remarks(it: Replayed) -> Iterator[str]:
     """What the figures rest on."""
     if it.costs and it.moves:
-        lanes = ", ".join(f"{lane} ${cost.mean_usd:.3g} (n={cost.n})" for lane, cost in it.costs.items())
+        lanes = ", ".join(_mean(lane, cost) for lane, cost in it.costs.items())
         yield f"the cost is from the mean of what runs cost that began at each lane: {lanes}"
     if it.assumed:
         yield (f"of {_tasks(it.assumed)} something that the change goes by is not stored: taken as it was")
     if it.by_hand:
         yield f"{_tasks(it.by_hand)} had a lane that was asked for by hand, and stay there"
+
+
+def _mean(lane: str, cost: LaneCost) -> str:
+    left_out = f", {cost.unknown} of unknown cost left out" if cost.unknown else ""
+    return f"{lane} ${cost.mean_usd:.3g} (n={cost.n}{left_out})"
 
 
 def lines(old: NamedPolicy, new: NamedPolicy, it: Replayed) -> Iterator[str]:
@@ -100,7 +105,8 @@ def as_object(old: NamedPolicy, new: NamedPolicy, it: Replayed) -> dict[str, Any
         "expected_usd_interval": [it.expected.low, it.expected.high] if it.expected else None,
         "expected_unknown": it.unknown or None,
         "lane_costs": {
-            lane: {"n": cost.n, "mean_usd": cost.mean_usd} for lane, cost in (it.costs or {}).items()
+            lane: {"n": cost.n, "mean_usd": cost.mean_usd, "unknown": cost.unknown}
+            for lane, cost in (it.costs or {}).items()
         },
         "keys": [{"key": it_.key, "old": it_.old, "new": it_.new} for it_ in it.keys],
     }

@@ -48,10 +48,7 @@ def lines(told: Tuning, width: int) -> Iterator[tuple[str, str]]:
 
 
 def _heading(told: Tuning) -> Iterator[str]:
-    if told.folds:
-        yield f"n = {told.n} tasks{_whose(told)}, in {told.folds} parts; each judged by a fit on the others"
-    else:
-        yield f"n = {told.n} tasks, judged by a fit on {told.trained} tasks of another file"
+    yield _judged(told)
     yield "95 % intervals in brackets"
     if told.strong:
         solved = f"solves {told.strong.resolved * 100:.1f} % at {_usd(told.strong.cost_usd)} a task"
@@ -61,6 +58,12 @@ def _heading(told: Tuning) -> Iterator[str]:
         f"verification lets {errors.accepts * 100:g} % of wrong patches pass"
         f" and refuses {errors.rejects * 100:g} % of right ones"
     )
+
+
+def _judged(told: Tuning) -> str:
+    if told.folds:
+        return f"n = {told.n} tasks{_whose(told)}, in {told.folds} parts; each judged by a fit on the others"
+    return f"n = {told.n} tasks, judged by a fit on {told.trained} tasks of another file"
 
 
 def _whose(told: Tuning) -> str:
@@ -150,7 +153,7 @@ def _ending(told: Tuning) -> Iterator[tuple[str, str]]:
 def _effort_words(effort: Effort) -> str:
     if effort.auc is None:
         return f"effort of {effort.model}: all its attempts came out alike"
-    return f"effort of {effort.model} tells right from wrong: AUC {effort.auc:.2f} (0.5 is chance)"
+    return f"how well effort of {effort.model} tells right from wrong: AUC {effort.auc:.2f} (0.5 is chance)"
 
 
 def _left_out(told: Tuning) -> Iterator[tuple[str, str]]:
@@ -167,10 +170,9 @@ def evidence(told: Tuning, command: str) -> list[str]:
         command: as it was typed.
     """
     best = told.recommended
-    judged = f"n={told.n} tasks{_whose(told)}"
     return [
         command,
-        f"{judged}, judged on tasks that the fit (on {told.trained}) had not seen",
+        _judged(told),
         *([f"to always-strong: {' '.join(_figures(best.figures).split())} a task"] if best else []),
         *([f"the choice itself: {' '.join(_figures(told.choice).split())} a task"] if told.choice else []),
         *([f"ladder: {ladder_words(best.lanes)}"] if best else []),

@@ -29,16 +29,19 @@ PROVIDER = "fill-in"  # who serves a model that no lane of the policy names; a p
 def as_diff(old: str, new: str, path: str) -> str:
     """Both texts as a unified diff that `git apply` takes; an empty old text is a new file."""
     before = f"a/{path}" if old else "/dev/null"
-    changed = difflib.unified_diff(
-        old.splitlines(keepends=True), new.splitlines(keepends=True), before, f"b/{path}"
-    )
+    changed = difflib.unified_diff(_lines(old), _lines(new), before, f"b/{path}")
     return "".join(
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in changed
     )
 
 
+def _lines(text: str) -> list[str]:
+    """As git sees them: nothing but a line feed ends a line."""
+    return [it for it in re.split(r"(?<=\n)", text) if it]
+
+
 def patched(text: str, where: str, lanes: Sequence[Lane], evidence: Sequence[str]) -> str:
-    """The policy's text with the recommended ladder.
+    """The policy's text with the recommended ladder; its fixers, which no outcomes tell of, stay below it.
 
     Args:
         text: of the policy; empty where there is none, so that a new one is written.
@@ -50,9 +53,9 @@ def patched(text: str, where: str, lanes: Sequence[Lane], evidence: Sequence[str
     """
     policy = parse_policy(text or "version: 1\n", where)
     names = lane_names(policy, [it.model for it in lanes])
-    new = text or "version: 1\n"
-    kept = [line for line in new.splitlines(keepends=True) if not line.startswith(_MARK)]
-    new = "".join(kept)
+    of_windows = "\r\n" in text
+    new = text.replace("\r\n", "\n") or "version: 1\n"
+    new = "".join(line for line in _lines(new) if not line.startswith(_MARK))
     if text and not new.endswith("\n"):
         new += "\n"
     is_new = not set(names.values()) <= set(policy.models) or any(it.cap_usd is not None for it in lanes)
@@ -60,12 +63,24 @@ def patched(text: str, where: str, lanes: Sequence[Lane], evidence: Sequence[str
         new += _models_section(policy)  # a policy that names lanes names all of them
     for lane in lanes if _has(new, "models") else ():
         new = _with_lane(new, names[lane.model], lane)
-    new = _with_routing(new, names, lanes)
+    fixers = [
+        it for it in policy.routing.ladder if policy.models[it][0].is_fixer and it not in names.values()
+    ]
+    ladder = (*fixers, *(names[it.model] for it in lanes))
+    new = _with_routing(new, names, lanes, ladder)
+    bars = _bars(policy, [names[it.model] for it in lanes])
+    for name, shown in bars.items():
+        new = (
+            _set(new, ["accept", name], shown)
+            if _has(new, "accept")
+            else f"{new}accept:\n  {name}: {shown}\n"
+        )
     place = re.search(r"^routing:", new, re.MULTILINE)
-    comment = "".join(f"{_MARK} {_one_line(it)}\n" for it in evidence)
+    told = [*evidence, *_warnings(policy, ladder)]
+    comment = "".join(f"{_MARK} {_one_line(it)}\n" for it in told)
     new = new[: place.start()] + comment + new[place.start() :] if place else comment + new
-    _must_say(new, where, names, lanes)
-    return new
+    _must_say(new, where, names, lanes, ladder)
+    return new.replace("\n", "\r\n") if of_windows else new
 
 
 def lane_names(policy: Policy, models: Sequence[str]) -> dict[str, str]:
@@ -153,6 +168,31 @@ def _models_section(policy: Policy) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _warnings(policy: Policy, ladder: Sequence[str]) -> list[str]:
+    """What a person has to do, or to look at, before the change is taken."""
+    told = []
+    if unserved := [name for name in ladder if name not in policy.models]:
+        told.append(f"fill in who serves: {', '.join(unserved)}")
+    top = policy.routing.ladder[-1]
+    if ladder[-1] != top:
+        where = f"goes to {ladder[-1]} now, and not to {top}"
+        told.append(f"what is always strong {where}: look whether you want that")
+    if len(ladder) > (most := policy.limits.max_attempts):
+        told.append(f"limits.max_attempts is {most}, and this ladder needs {len(ladder)}")
+    return told
+
+
+def _bars(policy: Policy, ladder: Sequence[str]) -> dict[str, str]:
+    """What new lanes have to prove: as much as the lanes of the policy whose places they take."""
+    known = [it for it in policy.routing.ladder if not policy.models[it][0].is_fixer]
+    bars = {}
+    for name in ladder:
+        like = policy.accept.get(known[-1] if name == ladder[-1] else known[0], {}) if known else {}
+        if name not in policy.models and like:
+            bars[name] = f"{{{', '.join(f'{key}: {grade.value}' for key, grade in like.items())}}}"
+    return bars
+
+
 def _with_lane(text: str, name: str, lane: Lane) -> str:
     cap = None if lane.cap_usd is None else f"{{usd: {_money(lane.cap_usd)}}}"
     spec = _child(_child(_root(text), "models"), name)
@@ -185,8 +225,10 @@ def _money(usd: float) -> str:
     return f"{math.ceil(usd * 10**places - 1e-9) / 10**places:.{places}f}"
 
 
-def _with_routing(text: str, names: Mapping[str, str], lanes: Sequence[Lane]) -> str:
-    ladder = f"[{', '.join(names[it.model] for it in lanes)}]"
+def _with_routing(
+    text: str, names: Mapping[str, str], lanes: Sequence[Lane], names_in_order: Sequence[str]
+) -> str:
+    ladder = f"[{', '.join(names_in_order)}]"
     rules = {names[it.model]: it.rule.model_dump() for it in lanes if it.rule}
     if not _has(text, "routing"):
         text += f"routing:\n  ladder: {ladder}\n"
@@ -197,10 +239,12 @@ def _with_routing(text: str, names: Mapping[str, str], lanes: Sequence[Lane]) ->
     return text
 
 
-def _must_say(text: str, where: str, names: Mapping[str, str], lanes: Sequence[Lane]) -> None:
+def _must_say(
+    text: str, where: str, names: Mapping[str, str], lanes: Sequence[Lane], ladder: Sequence[str]
+) -> None:
     """Raises where the changed text does not say what was meant."""
     policy = parse_policy(text, where)
-    is_meant = list(policy.routing.ladder) == [names[it.model] for it in lanes] and all(
+    is_meant = policy.routing.ladder == ladder and all(
         any(_is_near(spec.cap.usd, it.cap_usd) for spec in policy.models[names[it.model]])
         for it in lanes
         if it.cap_usd is not None
