@@ -171,7 +171,9 @@ def test_a_folder_of_a_name_raises_as_a_file_of_that_name_does(name: str, path: 
     assert assess(Facts("tidy up", change), POLICY).raised(name)
 
 
-@pytest.mark.parametrize("path", ["src/authority.py", "src/author.py", "docs/cryptic.md", "src/securities.py"])
+@pytest.mark.parametrize(
+    "path", ["src/authority.py", "src/author.py", "docs/cryptic.md", "src/securities.py"]
+)
 def test_a_name_that_only_begins_alike_raises_nothing(path: str) -> None:
     change = Change("a", "b", (FileChange(path, "100644", "100644", "1", "2", 1, 0),))
 
