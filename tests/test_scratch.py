@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,18 @@ def test_windows_line_ends_are_read_as_the_user_reads_them(pit: Sandpit) -> None
         snapshot = mine.trees.snapshot()
 
         assert mine.trees.change(mine.trees.tree_of(mine.trees.repository.head), snapshot.tree).files == ()
+
+
+def test_trees_that_are_written_at_the_same_time_do_not_get_into_each_other(pit: Sandpit) -> None:
+    def content(text: str) -> Content:
+        return Content("100644", text.encode())
+
+    with slot(opened(pit)) as mine, ThreadPoolExecutor(4) as pool:
+        trees = mine.trees
+        start = trees.snapshot().tree
+        wanted = {f"side_{number}.py": f"side = {number}\n" for number in range(12)}
+        made = pool.map(lambda it: (it[0], trees.write(start, {it[0]: content(it[1])})), wanted.items())
+
+        for path, tree in made:
+            assert trees.change(start, tree).paths == (path,)
+        assert not list(mine.folder.glob("index-own-*"))

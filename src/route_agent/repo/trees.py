@@ -7,7 +7,9 @@ the user's is involved.
 
 from __future__ import annotations
 
+import secrets
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,10 +21,11 @@ from route_agent.repo.repository import Repository
 from route_agent.repo.working import Snapshot, Working
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from route_agent.risk.difflines import Read
 
+_OWN_INDEX = "index-own-"
 MAX_LISTED = 4  # whole trees whose listing is kept: it can take longer than a check
 
 
@@ -66,6 +69,17 @@ class Trees:
         alternates.write_bytes(borrowed.encode(errors="surrogateescape") + b"\n")
         for lock in (*self.folder.glob("index-*.lock"), *self.git_dir.glob("*.lock")):
             lock.unlink(missing_ok=True)  # of a git that was killed: the folder is ours alone
+        for left in self.folder.glob(f"{_OWN_INDEX}*"):
+            left.unlink(missing_ok=True)
+
+    @contextmanager
+    def _own_index(self) -> Iterator[Path]:
+        """An index for one piece of work: both sides of a race write trees at the same time."""
+        index = self.folder / f"{_OWN_INDEX}{secrets.token_hex(8)}"
+        try:
+            yield index
+        finally:
+            index.unlink(missing_ok=True)
 
     def borrow(self, other: Trees) -> None:
         """See what another scratch of the same repository has stored as well, until the next `prepare`."""
@@ -180,18 +194,12 @@ class Trees:
             RepositoryState: objects are missing (a partial clone), or the disk is full.
         """
         self._refuse_others(folder)
-        index = self.folder / "index-export"
-        index.unlink(missing_ok=True)
         listed = "".join(f"{entry.mode} {entry.id}\t{path}\0" for path, entry in entries.items())
+        request = listed.encode(errors="surrogateescape")
         try:
-            self.run_git(
-                "update-index",
-                "-z",
-                "--index-info",
-                index=index,
-                stdin=listed.encode(errors="surrogateescape"),
-            )
-            self.run_git("checkout-index", "--all", "--force", "--quiet", index=index, work_tree=folder)
+            with self._own_index() as index:
+                self.run_git("update-index", "-z", "--index-info", index=index, stdin=request)
+                self.run_git("checkout-index", "--all", "--force", "--quiet", index=index, work_tree=folder)
         except GitFailed as error:
             raise RepositoryState(
                 f"the scratch cannot be made: {error.words}", hint=self._fetch or "is the disk full?"
@@ -312,9 +320,6 @@ class Trees:
         Raises:
             GitFailed: git refuses a path.
         """
-        index = self.folder / "index-write"
-        index.unlink(missing_ok=True)
-        self.run_git("read-tree", base, index=index)
         removed = [f"0 {'0' * len(base)}\t{path}" for path, content in changes.items() if content is None]
         written = [
             f"{content.mode} {self._store(content.data)}\t{path}"
@@ -322,8 +327,10 @@ class Trees:
             if content is not None
         ]
         request = "".join(f"{line}\0" for line in removed + written).encode(errors="surrogateescape")
-        self.run_git("update-index", "-z", "--index-info", index=index, stdin=request)
-        return self.run_git("write-tree", index=index).decode().strip()
+        with self._own_index() as index:
+            self.run_git("read-tree", base, index=index)
+            self.run_git("update-index", "-z", "--index-info", index=index, stdin=request)
+            return self.run_git("write-tree", index=index).decode().strip()
 
     def _store(self, data: bytes) -> str:
         return self.run_git("hash-object", "-w", "--stdin", stdin=data).decode().strip()
@@ -359,14 +366,13 @@ class Trees:
 
     def patched(self, tree: str, patch: Path) -> str | None:
         """The tree with a saved patch applied to it, or None where its lines are not there."""
-        index = self.folder / "index-patched"
-        index.unlink(missing_ok=True)
-        self.run_git("read-tree", tree, index=index)
-        try:
-            self.run_git("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
-        except GitFailed:
-            return None
-        return self.run_git("write-tree", index=index).decode().strip()
+        with self._own_index() as index:
+            self.run_git("read-tree", tree, index=index)
+            try:
+                self.run_git("apply", "--cached", "--whitespace=nowarn", str(patch), index=index)
+            except GitFailed:
+                return None
+            return self.run_git("write-tree", index=index).decode().strip()
 
     def links(self, change: Change) -> dict[str, str]:
         """Where the symbolic links that a change writes point to."""
