@@ -261,8 +261,10 @@ def test_of_two_runs_that_apply_the_same_patch_one_wins(tmp_path: Path) -> None:
     pit = Sandpit(tmp_path / "pit")
     task = (*fixing(pit), "--apply")
 
+    # each with an interpreter of its own, so that none ends before the others have read the tree
+    afresh = {"PYTHONHASHSEED": "random"}
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: pit.run(*task), range(3)))
+        done = list(pool.map(lambda _: pit.run(*task, env=afresh), range(3)))
 
     assert (pit.root / "calc.py").read_text().count("return a + b") == 1
     assert 1 <= [it.exit_code for it in done].count(0) <= 3

@@ -158,8 +158,11 @@ def test_a_private_key_that_the_user_takes_out_does_not_leave_either(tmp_path: P
     pit = Sandpit(tmp_path / "pit", files={"keys.py": f'KEY = """\n{KEY}"""\n'})
     pit.write("keys.py", "KEY = None\n")
     with Loopback() as server:
-        solved(pit, server)
+        server.script("large-1", Reply(FIX))  # a line of a key was changed, so the task is always strong
+        done = pit.run(*TASK, "--json", env=provider_env(pit, server))
 
+        assert done.exit_code == 0, done.stdout + done.stderr
+        assert done.json["decision"]["reasons"] == ["always strong: secrets_handling"]
         assert INNER not in sent(server)
 
 
