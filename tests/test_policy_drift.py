@@ -114,6 +114,7 @@ def test_a_folder_whose_simple_tasks_fail_at_their_first_lane_is_told_with_its_i
     [
         some(4, 0, 2, "a/b.py"),  # too few
         some(8, 4, 2, "a/b.py"),  # no more than half
+        some(8, 2, 2, "a/b.py"),  # three of four, which may still be chance
         some(8, 0, 9, "a/b.py"),  # a high score
         some(8, 0, 2, "a/b.py", lane="strong"),  # nothing above it
     ],

@@ -129,3 +129,23 @@ def test_what_a_patch_touches_is_judged_by_its_paths_and_lines_alone() -> None:
 
     assert always_strong("README.md") == []
     assert always_strong("x/auth/a.py") == ["x/auth/a.py matches **/auth/**"]
+
+
+@pytest.mark.parametrize(
+    ("brief", "raised"),
+    [
+        ("write migrations/0008_users.sql for the new table", "schema_change"),
+        ("put the new check into src/auth/", "auth_code"),
+        ("tidy up deploy/rollout.yaml, which does not exist yet", "ci_or_deploy"),
+    ],
+)
+def test_a_path_of_the_brief_raises_what_it_is_about_before_there_is_such_a_file(
+    brief: str, raised: str
+) -> None:
+    risk = assess(facts(brief), POLICY)
+    signal = next(it for it in risk.signals if it.name == raised)
+
+    assert signal.raised
+    assert signal.provenance is Provenance.TAINTED
+    assert any("/" in why for why in signal.evidence)
+    assert not assess(facts("use either and/or, true/false, input/output"), POLICY).raised(raised)

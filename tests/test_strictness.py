@@ -15,9 +15,12 @@ from route_agent.config import Config, load_config
 from route_agent.decide import decide, facts, opened, policy_in_force
 from route_agent.errors import ConfigError, UsageError
 from route_agent.policy import NamedPolicy, Policy, parse_policy, presets
+from route_agent.records.change import Change
+from route_agent.records.facts import Facts
 from route_agent.records.grades import Failure, Grade, TaskClass
 from route_agent.records.risk import Provenance, Risk, Signal
 from route_agent.repo.repository import Repository
+from route_agent.risk import assess
 from route_agent.routing import Wish, route
 from route_agent.routingspec import Condition
 from route_agent.strictness import Floor, FloorLimits, stricter, tightened
@@ -270,3 +273,17 @@ def test_a_condition_of_the_policy_may_be_forced_and_one_of_a_floor_may_not(tmp_
     assert lane("fix the invoice price", replace(wish, lane="strong"), config) == "strong"
     with pytest.raises(UsageError, match=r"always goes to strong \(money by the team\)"):
         lane("fix the invoice price", wish, config)
+
+
+def test_a_policy_that_empties_a_signal_does_not_empty_the_floors_condition() -> None:
+    text = "version: 1\nsignals: {auth_code: {points: 0, paths: [nowhere], words: [], content: []}}\n"
+    policy = parse_policy(text, "p.yaml")
+    floor = Floor.model_validate({"by": "the team", "routing": {"always_strong_if": ["auth_code"]}})
+    known = Facts("tidy src/auth/session.py", Change("a", "b"), named=("src/auth/session.py",))
+    assert not assess(known, policy).raised("auth_code")
+
+    now, (told,) = tightened(policy, (floor,))
+
+    assert assess(known, now).raised("auth_code")
+    assert now.signals["auth_code"].paths[0] == "nowhere"
+    assert "signals.auth_code + the built-in paths, words, content" in told

@@ -71,6 +71,15 @@ def words_found(text: str, words: Iterable[str]) -> tuple[str, ...]:
     )
 
 
+def paths_in(text: str) -> tuple[str, ...]:
+    """What the text writes as a path with a folder, whether or not there is such a file yet.
+
+    A folder by itself, `migrations/`, stands for any file in it: `migrations/*`.
+    """
+    found = (match.group().removeprefix("./") for match in PATH.finditer(text))
+    return tuple(dict.fromkeys(f"{it}*" if it.endswith("/") else it for it in found if "/" in it))
+
+
 def named_paths(text: str, paths: Iterable[str]) -> tuple[str, ...]:
     """The tree's files that the text names: whole, by their last parts (`sync/worker.py`), or by a folder."""
     tokens = dict.fromkeys(match.group().removeprefix("./") for match in PATH.finditer(text))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from route_agent.records.past import PastTask
 
 LEAST_TASKS = 5  # of a folder
+_HALF = 0.5
 LEAST_OF_A_SCORE = 10
 LEAST_REVERTS = 2
 RECENT_DAYS = 30
@@ -142,7 +143,7 @@ def stopped(written: Written, before: Sequence[str], now: Sequence[str]) -> Iter
 
 
 def escalating(policy: Policy, tasks: Sequence[PastTask]) -> Iterator[Drift]:
-    """Folders in which tasks of a low score begin low and fail there more often than not."""
+    """Folders in which tasks of a low score begin low and fail there more often than not (at 95 %)."""
     tried, failed = Counter[str](), Counter[str]()
     for task in tasks:
         if task.first_try is None or task.score > policy.routing.fast_max_score or _at_top(policy, task):
@@ -195,8 +196,10 @@ def _folders(path: str) -> list[str]:
 
 
 def _narrowest(tried: Counter[str], failed: Counter[str], least: int) -> list[str]:
-    """The folders where more than half failed, without those of which a folder within tells the same."""
-    found = [it for it in tried if tried[it] >= least and 2 * failed[it] > tried[it]]
+    """The folders where more than half failed, whatever chance did (the lower end of the 95 % interval lies
+    above a half), without those of which a folder within tells the same.
+    """
+    found = [it for it in tried if tried[it] >= least and interval(failed[it], tried[it])[0] > _HALF]
     kept = [
         it
         for it in found

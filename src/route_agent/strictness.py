@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
 from route_agent.lanespec import MAX_USD, Name, PathPattern
-from route_agent.policy import Limits, Policy
+from route_agent.policy import Limits, Policy, parse_policy, presets
 from route_agent.records.grades import Failure, Grade, TaskClass
-from route_agent.routingspec import ESCALATION_WORDS, Condition, Routing, Share
+from route_agent.routingspec import ESCALATION_WORDS, Condition, Routing, Share, SignalRule
 from route_agent.schema import Strict
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def stricter(policy: Policy, floor: Floor) -> tuple[Policy, tuple[str, ...]]:
     told: list[str] = []
     update = {
         "routing": _routing(policy, floor, told),
+        "signals": _signals(policy, floor, told),
         "accept": _accept(policy, floor, told),
         "verify": _changed(
             policy.verify, "verify", {"critique": (floor.verify.critique, _stricter_word)}, told
@@ -152,6 +154,27 @@ def _routing(policy: Policy, floor: Floor, told: list[str]) -> Routing:
         word = ESCALATION_WORDS[Failure.DOUBTFUL]
         update["escalate_on"] = _union("escalate_on", routing.escalate_on, (word,), told)
     return routing.model_copy(update={**update, "always_strong_if": always})
+
+
+def _signals(policy: Policy, floor: Floor, told: list[str]) -> dict[str, SignalRule]:
+    """The policy's signals; a condition that is asked for is found by the built-in rule at least."""
+    signals = dict(policy.signals)
+    for name in floor.routing.always_strong_if:
+        own, known = signals.get(name, SignalRule()), _built_in().get(name, SignalRule())
+        more = {
+            key: (*getattr(own, key), *lacking)
+            for key in ("paths", "words", "content")
+            if (lacking := [it for it in getattr(known, key) if it not in getattr(own, key)])
+        }
+        if more:
+            signals[name] = own.model_copy(update=more)
+            told.append(f"signals.{name} + the built-in {', '.join(more)}")
+    return signals
+
+
+@cache
+def _built_in() -> Mapping[str, SignalRule]:
+    return parse_policy(presets()["default"].read_bytes(), "default").signals
 
 
 def _accept(policy: Policy, floor: Floor, told: list[str]) -> dict[str, Bars]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from route_agent import linerules
-from route_agent.brief import words_found
+from route_agent.brief import paths_in, words_found
 from route_agent.globs import globs
 from route_agent.linerules import Hit, Lines, TooSlow, possible, vocabulary
 from route_agent.records.change import Change
@@ -35,7 +35,7 @@ class Found:
     Attributes:
         paths: touched files whose path a rule names.
         contents: touched files with a changed line that a rule names.
-        named: the same as `paths`, for files that only the brief names.
+        named: the same as `paths`, for what only the brief names, files that do not exist yet included.
         words: what the brief says.
     """
 
@@ -70,7 +70,7 @@ class Found:
             ),
             _less(self.paths, gone),
             _less(self.contents, gone),
-            _less(self.named, gone),
+            _less(self.named, {it for path in gone for it in _endings(path)}),
             self.words,
         )
 
@@ -78,6 +78,12 @@ class Found:
         """The same as if the brief said nothing."""
         facts = replace(self.facts, brief="", named=(), unknown_symbols=(), novel_names=())
         return Found(facts, self.paths, self.contents, {}, {})
+
+
+def _endings(path: str) -> Iterator[str]:
+    """How a brief may write a path: whole, or by its last parts."""
+    yield path
+    yield from (path[at + 1 :] for at, letter in enumerate(path) if letter == "/")
 
 
 def _less(found: Mapping[str, Evidence], gone: Collection[str]) -> dict[str, Evidence]:
@@ -90,11 +96,12 @@ def _less(found: Mapping[str, Evidence], gone: Collection[str]) -> dict[str, Evi
 def look(facts: Facts, policy: Policy) -> Found:
     """Look every rule of the policy up in the facts."""
     rules = policy.signals
+    named = tuple(dict.fromkeys((*facts.named, *paths_in(facts.brief))))
     return Found(
         facts,
         {name: _by_path(facts.change.paths, rule) for name, rule in rules.items() if rule.paths},
         _by_line(facts, rules),
-        {name: _by_path(facts.named, rule) for name, rule in rules.items() if rule.paths},
+        {name: _by_path(named, rule) for name, rule in rules.items() if rule.paths},
         {
             name: tuple(f'the brief says "{word}"' for word in words_found(facts.brief, rule.words))
             for name, rule in rules.items()
