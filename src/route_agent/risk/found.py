@@ -96,12 +96,17 @@ def _less(found: Mapping[str, Evidence], gone: Collection[str]) -> dict[str, Evi
 def look(facts: Facts, policy: Policy) -> Found:
     """Look every rule of the policy up in the facts."""
     rules = policy.signals
-    named = tuple(dict.fromkeys((*facts.named, *paths_in(facts.brief))))
+    known = set(facts.named)
+    said = tuple(path for path in paths_in(facts.brief) if path not in known)
     return Found(
         facts,
         {name: _by_path(facts.change.paths, rule) for name, rule in rules.items() if rule.paths},
         _by_line(facts, rules),
-        {name: _by_path(named, rule) for name, rule in rules.items() if rule.paths},
+        {
+            name: _by_path(facts.named, rule) | _by_text(said, rule)
+            for name, rule in rules.items()
+            if rule.paths
+        },
         {
             name: tuple(f'the brief says "{word}"' for word in words_found(facts.brief, rule.words))
             for name, rule in rules.items()
@@ -113,6 +118,11 @@ def look(facts: Facts, policy: Policy) -> Found:
 def _by_path(paths: tuple[str, ...], rule: SignalRule) -> Evidence:
     patterns = globs(rule.paths)
     return {path: f"{path} matches {found}" for path in paths if (found := patterns.first(path))}
+
+
+def _by_text(paths: tuple[str, ...], rule: SignalRule) -> Evidence:
+    """The same for paths that nobody has looked for in the tree."""
+    return {path: f'the brief says "{path}": {why}' for path, why in _by_path(paths, rule).items()}
 
 
 def _by_line(facts: Facts, rules: Mapping[str, SignalRule]) -> dict[str, Evidence]:
