@@ -147,9 +147,16 @@ def test_a_test_that_turned_green_must_notice_mistakes_in_what_was_changed() -> 
     assert "m.py:2 as it was at start would go unnoticed" in spare.reasons[1]
 
 
-@pytest.mark.parametrize("mutants", [Mutants(0), Mutants(2, cut_short=True)])
-def test_too_few_mistakes_that_could_be_tried_tell_nothing(mutants: Mutants) -> None:
-    assert graded(*RED_THEN_GREEN, Known(lines=FULL, mutants=mutants)).grade is Grade.COVERED
+@pytest.mark.parametrize(
+    ("mutants", "expected"),
+    [
+        (Mutants(0), Grade.COVERED),
+        (Mutants(7, cut_short=True), Grade.COVERED),
+        (Mutants(8, cut_short=True), Grade.DISCRIMINATING),
+    ],
+)
+def test_too_few_mistakes_that_could_be_tried_tell_nothing(mutants: Mutants, expected: Grade) -> None:
+    assert graded(*RED_THEN_GREEN, Known(lines=FULL, mutants=mutants)).grade is expected
 
 
 def test_a_test_that_turned_green_tells_nothing_of_lines_that_it_does_not_execute() -> None:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from route_agent.records.experiments import Experiment, Known
     from route_agent.repo.trees import Trees
 
-MUTANT_SECONDS = 20.0
+# the time box of all mutants in seconds; so many runs of the tests, so that a slow moment tries no fewer
+MUTANT_SECONDS, MUTANT_SECONDS_AT_MOST = 20.0, 60.0
+MUTANT_RUNS = 12
 LEAST_TIMEOUT = 10.0  # seconds for one mutant, however quick the check
 
 
@@ -103,13 +105,13 @@ class Laboratory:
             known: what is known so far.
             turned_green: whether tests turned green: then each part of the change must have been needed.
         """
-        began = time.monotonic()
+        began, box = time.monotonic(), self._time_box()
         adds_tests = known.only_tests
         start = self.restored(self.judges | known.own_tests)
         made, fresh, cut_short = 0, False, False
         survivors: list[tuple[str, int, str]] = []
         for mutant in self._of_tests(known) if adds_tests else self._of_lines(turned_green):
-            cut_short = time.monotonic() - began > MUTANT_SECONDS
+            cut_short = time.monotonic() - began > box
             if cut_short or survivors:
                 break
             noticed = self._is_noticed(mutant, self.change.new_tree if adds_tests else start)
@@ -121,6 +123,10 @@ class Laboratory:
             elif adds_tests and not fresh and self._is_noticed(mutant, start) is False:
                 fresh = True
         return Mutants(made, tuple(survivors), time.monotonic() - began, fresh, cut_short)
+
+    def _time_box(self) -> float:
+        tests = sum(it.seconds for it in self.run.results if it.kind is CheckKind.TEST)
+        return min(max(MUTANT_SECONDS, MUTANT_RUNS * tests), MUTANT_SECONDS_AT_MOST)
 
     def _is_noticed(self, mutant: Mutant, tree: str) -> bool | None:
         """Whether a check turned red; None where one was only cut short, which a slow moment does as well."""

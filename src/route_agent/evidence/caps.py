@@ -13,10 +13,12 @@ from route_agent.records.grades import Grade
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from route_agent.records.experiments import Known
+    from route_agent.records.experiments import Known, Mutants
     from route_agent.records.findings import Finding, LineCoverage
 
 LEAST_MUTANTS = 3
+# where the time box ended first: a slow moment tries fewer, and must not make a better grade of it
+_LEAST_WHEN_CUT_SHORT = 8
 _SHOWN = 5
 # the source says after the patch what it said before
 _NOTHING_DONE = frozenset({"comment-only", "source-unchanged"})
@@ -128,8 +130,15 @@ def _of_flips(now: CheckRun, flips: list[str], known: Known) -> Iterator[tuple[G
         if known.mutants.survivors:
             path, line, operator = known.mutants.survivors[0]
             yield Grade.COVERED, f"{_mistake(path, line, operator)} would go unnoticed"
-        elif known.mutants.made < (LEAST_MUTANTS if known.mutants.cut_short else 1):
+        elif known.mutants.made < (_LEAST_WHEN_CUT_SHORT if known.mutants.cut_short else 1):
             yield Grade.COVERED, f"{known.mutants.made} mistakes could be tried on the changed lines, too few"
+
+
+def is_enough(mutants: Mutants) -> bool:
+    """Whether all mutants were noticed, and as many were tried as it takes."""
+    return not mutants.survivors and mutants.made >= (
+        _LEAST_WHEN_CUT_SHORT if mutants.cut_short else LEAST_MUTANTS
+    )
 
 
 def _mistake(path: str, line: int, operator: str) -> str:

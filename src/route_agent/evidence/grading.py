@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, overload
 
-from route_agent.evidence.caps import LEAST_MUTANTS, caps, is_doubtful, needs_mutants, not_executed
+from route_agent.evidence.caps import caps, is_doubtful, is_enough, needs_mutants, not_executed
 from route_agent.evidence.comparing import Seen, among, file_of
 from route_agent.evidence.start import KEEPS_BEHAVIOUR
 from route_agent.globs import any_match
@@ -231,7 +231,7 @@ def _of_tests(tested: list[CheckResult], known: Known, task_class: TaskClass) ->
     count = sum(len(result.green) for result in tested)
     counted = f"{count} tests" if count else "tests"
     lines, mutants = known.lines, known.mutants
-    enough = mutants is not None and mutants.made >= LEAST_MUTANTS and not mutants.survivors
+    enough = mutants is not None and is_enough(mutants)
     if mutants and _is_about_tests(known):
         return _of_new_tests(counted, mutants, enough=enough)
     if lines is None or not (lines.changed or lines.unmeasured):
