@@ -16,10 +16,10 @@ KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY")
 def pytest_configure() -> None:
     """A shell's background and nohup start us with signals ignored, and what we start inherits that.
 
-    Of several programs called python3 checks get the one that runs the tests: another may be a script that looks
-    for one first, which takes longer than many a check.
+    Of several programs called python3 checks get the one of our environment: another may be a script that looks
+    for one first, or read a lot whenever it starts, which takes longer than many a check.
     """
-    first = str(Path(sys.base_prefix, "bin"))
+    first = str(Path(sys.prefix, "bin"))
     if not os.environ["PATH"].startswith(first):  # a worker has it from who began it
         os.environ["PATH"] = f"{first}{os.pathsep}{os.environ['PATH']}"
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -13,6 +13,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import random
 import re
 import signal
@@ -26,12 +27,14 @@ from pathlib import Path
 
 # variables that no module looks at while it is imported
 _LATE = re.compile(r"XDG_\w+|\w+_API_KEY|LOOPBACK_KEY|GIT_\w+|PATH|PYTEST_\w+|ROUTE_AGENT_\w+")
+# of others than ourselves, what a command may come to need
 _MODULES = (
-    "route_agent.cli.app", "route_agent.cli.run", "route_agent.task", "route_agent.cli.explain",
-    "route_agent.cli.gate", "route_agent.cli.hook", "route_agent.cli.ledger", "route_agent.report.terminal",
-    "route_agent.report.json", "route_agent.lanes.openai", "route_agent.lanes.anthropic",
-    "route_agent.lanes.recorded", "openai", "openai.resources.chat", "anthropic", "anthropic.resources.messages",
+    "openai", "openai.resources.chat", "anthropic", "anthropic.resources.messages", "genai_prices.data", "git",
+    "psutil", "rich.console", "rich.table", "typer._adapters", "typer._click._textwrap", "typer._click.decorators",
+    "encodings.ascii", "encodings.utf_8_sig",
 )  # fmt: skip
+# run on a project's own Python, or as the whole program
+_NO_MODULES = ("route_agent.__main__", "route_agent.checks.pytest_probe", "route_agent.checks.line_probe")
 
 
 _one_at_a_time = threading.Lock()
@@ -164,12 +167,27 @@ def _serve(orders: socket.socket) -> dict[str, object] | None:
         orders.sendall(code.to_bytes(8, "big", signed=True))
 
 
+def _read_everything() -> None:
+    """Import all modules, and make what each run would make for itself and is always the same."""
+    import route_agent
+    from route_agent.checks import cache
+    from route_agent.cli import app
+    from route_agent.records import checks, runs
+
+    ours = (it.name for it in pkgutil.walk_packages(route_agent.__path__, "route_agent."))
+    for name in (*_MODULES, *(name for name in ours if name not in _NO_MODULES)):
+        importlib.import_module(name)
+    app.command()
+    runs.written_form()
+    for kind in (checks.CheckRun, runs.Evidence):
+        cache._adapter(kind)
+
+
 def _main() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     sys.path.pop(0)  # the tests are no modules of the program
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    for name in _MODULES:
-        importlib.import_module(name)
+    _read_everything()
     gc.freeze()
     order = _serve(orders)
     if order is None:

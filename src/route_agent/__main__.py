@@ -31,13 +31,13 @@ def main() -> None:
 
 
 def _run() -> None:
-    from route_agent.cli.app import app
+    from route_agent.cli.app import command
     from route_agent.cli.edge import end_for_no_reader, plain_errors
 
     stdout = sys.stdout
     try:
         with plain_errors():  # help and usage are printed outside of every command
-            app()
+            command()()
     except SystemExit:
         if sys.stdout is not stdout:  # how the parser forgets a pipe whose reader went away
             end_for_no_reader()

@@ -102,6 +102,24 @@ class Budgets(Strict):
     author_per_day_usd: Annotated[float, Field(gt=0, le=MAX_USD)] | None = None
 
 
+class Minutes(Strict):
+    """What a minute costs in dollars: of a machine that runs checks, of a person who reads a patch.
+
+    Without a rate of its own, a minute is counted and not priced.
+    """
+
+    check_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)] | None = None
+    review_usd: Annotated[float, Field(ge=0, le=MAX_RATE_USD)] | None = None
+
+
+class Telemetry(Strict):
+    """Where traces go, by OTLP over HTTP; off without an endpoint. `content`: briefs and patches, too."""
+
+    endpoint: str = ""
+    headers: dict[str, EnvName] = {}
+    content: bool = False
+
+
 class Config(Strict):
     """The whole file; every section may be left out.
 
@@ -116,6 +134,8 @@ class Config(Strict):
     scratch: ScratchKind = "auto"
     secrets: Secrets = Secrets()
     budgets: Budgets = Budgets()
+    minutes: Minutes = Minutes()
+    telemetry: Telemetry = Telemetry()
     commands: dict[Preset, tuple[EnvName, ...]] = {}
     no_send: tuple[PathPattern, ...] = ()
     floor: tuple[Floor, ...] = ()

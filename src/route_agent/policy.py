@@ -174,9 +174,25 @@ class FlakyRules(Strict):
 
 
 class GateRules(Strict):
-    """What a change that exists already must prove in `gate`, in the hook and in CI."""
+    """What a change that exists already must prove in `gate`, in the hook and in CI, and what stops it.
+
+    `on_error` says for each failure whether it blocks; what is not named blocks. `deadline_s` is how long the
+    hook may hold a push, in seconds, and `on_deadline` what happens then. `critique` is when the verifier
+    reads the change: it costs money, so never unless the policy says so.
+    """
 
     least: Grade = Grade.NONE
+    on_error: dict[Failure, Literal["block", "allow"]] = {}
+    deadline_s: Annotated[float, Field(gt=0, le=86_400)] = 600
+    on_deadline: Literal["block", "allow"] = "block"
+    critique: Literal["always", "when_weak", "never"] = "never"
+
+
+class Targets(Strict):
+    """What share of the runs (0 to 1) the lanes below the ladder's last should end, and the last at most."""
+
+    cheap_least: Annotated[float, Field(ge=0, le=1)] = 0.80
+    frontier_most: Annotated[float, Field(ge=0, le=1)] = 0.15
 
 
 class Limits(Strict):
@@ -217,6 +233,7 @@ class Policy(Strict):
     flaky: FlakyRules = FlakyRules()
     stop_checks: Literal["never", "first_failure"] = "never"
     gate: GateRules = GateRules()
+    targets: Targets = Targets()
     limits: Limits = Limits()
 
     @model_validator(mode="after")
@@ -322,7 +339,7 @@ def _with_defaults(given: dict[str, Any], defaults: dict[str, Any]) -> dict[str,
     has its always-strong conditions, a signal with other points still has its paths.
     """
     merged = defaults | given
-    for section in ("routing", "paths", "reproduce", "verify", "flaky", "gate", "limits"):
+    for section in ("routing", "paths", "reproduce", "verify", "flaky", "gate", "targets", "limits"):
         if isinstance(part := given.get(section), dict):
             merged[section] = defaults.get(section, {}) | part
     if isinstance(signals := given.get("signals"), dict):

@@ -23,7 +23,7 @@ from route_agent.proof import Prover
 from route_agent.quoting import Quoter, unpriced_lanes
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Grade, Verdict
-from route_agent.records.runs import Cost, Run
+from route_agent.records.runs import Cost, Run, written_form
 from route_agent.redaction import knowing, redact_all
 from route_agent.repo.author import author_of, name_of
 from route_agent.repo.delivery import Wanted, refuse_early
@@ -310,9 +310,7 @@ class _TaskRun:
 
     def _written_down(self) -> Run:
         """The run as the ledger keeps it: what is shown now is what will be shown again."""
-        from pydantic import TypeAdapter
-
-        runs = TypeAdapter(Run)
+        runs = written_form()
         plain = runs.dump_python(self.run, mode="json")
         self.outward.look_at(json.dumps(plain, ensure_ascii=False))
         told = redact_all(plain)

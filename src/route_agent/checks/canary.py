@@ -10,7 +10,6 @@ for again. What cannot be proved is never a pass.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import secrets
@@ -132,23 +131,38 @@ def read_back(ground: Ground) -> str:
     return ended.reason
 
 
-# runs on the project's own Python; the folder it runs in is not where installed commands look first
+# runs on the project's own Python, very often, and so with few modules; the folder it runs in is not where
+# installed commands look first
 _LOOK = """
 import sys
 if sys.path and sys.path[0] == "":
     del sys.path[0]
-import hashlib, importlib.util, json, os
-found = {}
+import os
+try:
+    from _sha256 import sha256
+except ImportError:
+    from hashlib import sha256
+def origin(name):
+    if name in sys.modules:
+        return getattr(sys.modules[name].__spec__, "origin", None)
+    for finder in sys.meta_path:
+        spec = finder.find_spec(name, None) if hasattr(finder, "find_spec") else None
+        if spec is not None:
+            return spec.origin
+def told(text):
+    return os.fsencode(text).hex()
+found = []
 for name in sys.argv[2:]:
     try:
-        origin = getattr(importlib.util.find_spec(name), "origin", None)
+        file = origin(name)
     except (ImportError, ValueError, AttributeError):
-        origin = None
-    if origin and os.path.isfile(origin):
-        with open(origin, "rb") as file:
-            found[name] = [os.path.realpath(origin), hashlib.sha256(file.read()).hexdigest()]
+        file = None
+    if file and os.path.isfile(file):
+        with open(file, "rb") as opened:
+            digest = sha256(opened.read()).hexdigest()
+        found.append(":".join((told(name), told(os.path.realpath(file)), digest)))
 print()
-print(sys.argv[1] + json.dumps({"path": [os.path.realpath(entry) for entry in sys.path], "found": found}))
+print(sys.argv[1] + ",".join(told(os.path.realpath(entry)) for entry in sys.path) + ";" + ",".join(found))
 """
 
 
@@ -208,11 +222,18 @@ def _look(
     )
     if told := re.search(rf"^{token}(.*)$", ended.output, re.MULTILINE):
         with suppress(ValueError):  # cut short, or written over
-            report = json.loads(told[1])
-            found = {name: (Path(path), digest) for name, (path, digest) in report["found"].items()}
-            return _Look(tuple(map(Path, report["path"])), found)
+            path, found = (it.split(",") if it else [] for it in told[1].split(";"))
+            named = (it.split(":") for it in found)
+            return _Look(
+                tuple(map(Path, map(_read, path))),
+                {_read(name): (Path(_read(file)), digest) for name, file, digest in named},
+            )
     last = (ended.output.strip().splitlines() or [f"exit code {ended.exit_code}"])[-1]
     return f"no proof of which code {python} imports: {ended.reason or last}"
+
+
+def _read(told: str) -> str:
+    return os.fsdecode(bytes.fromhex(told))
 
 
 def contradiction(told: Told, packages: Mapping[str, Path], ground: Ground) -> str:

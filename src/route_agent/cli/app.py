@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from route_agent.cli import outcome_commands
+from route_agent.cli import ledger_commands, outcome_commands
 from route_agent.cli.options import (
     Base,
     ClassOption,
@@ -22,6 +23,9 @@ from route_agent.cli.options import (
     TaskText,
 )
 from route_agent.cli.policy_commands import policy_app
+
+if TYPE_CHECKING:
+    from typer._click import Command
 
 app = typer.Typer(
     name="route-agent",
@@ -213,25 +217,6 @@ def record(
 
 
 @app.command()
-def ledger(
-    limit: Annotated[int, typer.Option("--limit", "-n", help="How many runs.", min=1)] = 20,
-    as_json: Json = False,
-) -> None:
-    """List the latest runs."""
-    from route_agent.cli.ledger import list_runs
-
-    list_runs(limit, as_json=as_json)
-
-
-@app.command()
-def stats(as_json: Json = False) -> None:
-    """Per lane: attempts, pass and escalation rate, median latency, cost."""
-    from route_agent.cli.ledger import stats as body
-
-    body(as_json=as_json)
-
-
-@app.command()
 def trust(
     forget: Annotated[bool, typer.Option("--forget", help="Withdraw it.")] = False,
     directory: Directory = Path(),
@@ -272,16 +257,58 @@ def verify(
 
 @app.command()
 def gate(
-    base: Annotated[str, typer.Option("--base", metavar="REF", help="What the change is compared with.")],
+    base: Annotated[
+        str,
+        typer.Option("--base", metavar="REF", help="What the change is compared with; HEAD with --index."),
+    ] = "",
     policy: PolicyOption = "",
     head: Annotated[str, typer.Option("--head", metavar="REF", help="The commit to judge.")] = "HEAD",
+    index: Annotated[bool, typer.Option("--index", help="Judge what is staged instead of a commit.")] = False,
+    pull_request: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--pull-request", metavar="NUMBER", help="Judge a pull request of --remote.", min=1),
+    ] = None,
+    remote: Annotated[str, typer.Option("--remote", metavar="NAME", help="Whose pull request.")] = "origin",
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Ask for a patch for what failed, and offer it.")
+    ] = False,
+    max_usd: Annotated[
+        float | None, typer.Option(help="With --fix: spend at most this many dollars.", min=0.0)
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", metavar="FILE", help="Write what was found as SARIF 2.1.0.")
+    ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write the verdict and checks as JUnit XML."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the report as Markdown.")
+    ] = None,
     as_json: Json = False,
     directory: Directory = Path(),
 ) -> None:
-    """Score and check a committed change; no model is called."""
+    """Score and check a committed change; no model is called unless the policy or --fix says so."""
+    from route_agent.cli.gate import Asked
     from route_agent.cli.gate import gate as body
 
-    body(directory, base, head, policy, as_json=as_json)
+    body(
+        Asked(
+            directory=directory,
+            base=base,
+            head=head,
+            policy=policy,
+            index=index,
+            pull_request=pull_request,
+            remote=remote,
+            fix=fix,
+            max_usd=max_usd,
+            sarif=sarif,
+            junit=junit,
+            markdown=markdown,
+        ),
+        as_json=as_json,
+    )
 
 
 @patch_app.command("apply")
@@ -333,11 +360,16 @@ def config_edit() -> None:
 
 
 @hook_app.command("install")
-def hook_install(directory: Directory = Path()) -> None:
+def hook_install(
+    framework: Annotated[
+        str, typer.Option("--framework", metavar="pre-commit", help="Write the entry of a hook framework.")
+    ] = "",
+    directory: Directory = Path(),
+) -> None:
     """Install the pre-push hook; an existing hook is kept and run first."""
     from route_agent.cli.hook import install as body
 
-    body(directory)
+    body(directory, framework)
 
 
 @hook_app.command("uninstall")
@@ -358,4 +390,11 @@ def hook_run(
     body(remote, url)
 
 
+ledger_commands.add_to(app)
 outcome_commands.add_to(app)
+
+
+@cache
+def command() -> Command:
+    """The whole command line, made ready once."""
+    return typer.main.get_command(app)

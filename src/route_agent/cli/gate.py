@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from route_agent.cli.edge import plain_errors, print_json, print_lines
@@ -17,32 +18,45 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def gate(
-    directory: Path,
-    base: str,
-    head: str,
-    policy: str,
-    *,
-    as_json: bool,
-    task: str = "",
-    least: Grade = Grade.NONE,
-) -> None:
-    """Judge `base`..`head`, or up to the working tree, and exit with the verdict's code."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `gate` was asked for, as its options name it; an empty `base` is found out."""
+
+    directory: Path
+    base: str
+    head: str = "HEAD"
+    policy: str = ""
+    index: bool = False
+    pull_request: int | None = None
+    remote: str = "origin"
+    fix: bool = False
+    max_usd: float | None = None
+    sarif: Path | None = None
+    junit: Path | None = None
+    markdown: Path | None = None
+    task: str = ""
+    least: Grade = Grade.NONE
+
+
+def gate(asked: Asked, *, as_json: bool) -> None:
+    """Judge a change, and exit with the verdict's code."""
     with plain_errors(as_json=as_json):
+        if not asked.base:
+            raise UsageError("gate needs a base to compare with", hint="--base origin/main")
         config = load_config()
         required = required_isolation(config)
-        repository = Repository.open(directory)
+        repository = Repository.open(asked.directory)
         with shown(quiet=as_json) as on:
             judged = judge(
                 repository,
                 config,
-                base,
-                head,
+                asked.base,
+                asked.head,
                 required=required,
                 on=on,
-                policy=policy,
-                task=task,
-                least=least,
+                policy=asked.policy,
+                task=asked.task,
+                least=asked.least,
             )
         if as_json:
             from route_agent.report.json import gate_object
@@ -62,4 +76,5 @@ def verify(directory: Path, base: str, task: str, least: str, policy: str, *, as
             raise UsageError(
                 f"--least {least!r} is no grade", hint=f"one of {', '.join(grade.value for grade in Grade)}"
             )
-    gate(directory, base, WORKING_TREE, policy, as_json=as_json, task=task, least=Grade(least))
+    asked = Asked(directory, base, WORKING_TREE, policy, task=task, least=Grade(least))
+    gate(asked, as_json=as_json)

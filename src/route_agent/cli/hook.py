@@ -96,9 +96,11 @@ class Range:
     skipped: str = ""
 
 
-def install(directory: Path) -> None:
+def install(directory: Path, framework: str = "") -> None:
     """Put the hook where git looks for it. Doing so again only renews it."""
     with plain_errors():
+        if framework:
+            raise UsageError(f'unknown framework "{framework}"')
         repository = Repository.open(directory)
         folder = hooks_folder(repository)
         _refuse_unsuitable(folder)

@@ -24,12 +24,10 @@ def _open() -> Ledger:
 def show(run_id: str, *, as_json: bool, verbose: bool, calls: bool = False) -> None:
     """Print a run's report again, from the ledger; or what was said in it."""
     with plain_errors(as_json=as_json):
-        from pydantic import TypeAdapter
-
-        from route_agent.records.runs import Run
+        from route_agent.records.runs import written_form
 
         stored = _open().report(run_id)
-        run: Run = TypeAdapter(Run).validate_python(stored)
+        run = written_form().validate_python(stored)
         if calls:
             _show_calls(run.id, as_json=as_json)
             return

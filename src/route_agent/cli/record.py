@@ -54,14 +54,12 @@ def write(run_id: str, out: Path | None) -> tuple[Path, str]:
     """
     from pathlib import Path
 
-    from pydantic import TypeAdapter
-
     from route_agent.lanes.recorded import FILE, RecordedReplies, load_replies
     from route_agent.recording import recorded
-    from route_agent.records.runs import Run
+    from route_agent.records.runs import written_form
     from route_agent.transcripts import folder_of, read_calls
 
-    run: Run = TypeAdapter(Run).validate_python(Ledger(places.ledger_file()).report(run_id))
+    run = written_form().validate_python(Ledger(places.ledger_file()).report(run_id))
     document = recorded(read_calls(folder_of(run.id)), run)
     RecordedReplies.model_validate(document)
     folder = out or Path(f"recording-{run.id}")

@@ -92,6 +92,36 @@ DROP INDEX attempt_by_lane;
 CREATE INDEX attempt_by_model ON attempt (lane, model);
 CREATE INDEX run_by_repository ON run (repository, started_at);
 """,
+    """
+ALTER TABLE run ADD COLUMN author TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN limits TEXT;
+ALTER TABLE run ADD COLUMN source TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN patch TEXT;
+ALTER TABLE run ADD COLUMN delivered TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN key_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
+UPDATE run SET author = COALESCE((SELECT author FROM call WHERE run_id = run.id LIMIT 1), '');
+CREATE TABLE reception (
+    id INTEGER PRIMARY KEY, run_id TEXT NOT NULL REFERENCES run (id), at TEXT NOT NULL, source TEXT NOT NULL,
+    outcome TEXT NOT NULL, minutes REAL, note TEXT NOT NULL DEFAULT '', reviewer TEXT NOT NULL DEFAULT '',
+    commit_id TEXT NOT NULL DEFAULT '', lines INTEGER, surviving INTEGER, days REAL
+) STRICT;
+CREATE INDEX reception_by_run ON reception (run_id);
+CREATE TABLE judgement (
+    id TEXT PRIMARY KEY, at TEXT NOT NULL, repository TEXT NOT NULL, author TEXT NOT NULL, base TEXT NOT NULL,
+    head TEXT NOT NULL, policy_hash TEXT NOT NULL, verdict TEXT NOT NULL, exit_code INTEGER NOT NULL,
+    failure TEXT, grade TEXT NOT NULL, score INTEGER NOT NULL, lane TEXT NOT NULL, task_class TEXT NOT NULL,
+    seconds REAL NOT NULL, check_seconds REAL NOT NULL, cost_micro_usd INTEGER NOT NULL,
+    unknown_calls INTEGER NOT NULL, reused INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '',
+    verdict_key TEXT NOT NULL DEFAULT '', report TEXT NOT NULL
+) STRICT;
+CREATE INDEX judgement_by_key ON judgement (verdict_key, at) WHERE verdict_key <> '';
+CREATE TABLE chain (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, run_id TEXT NOT NULL, event TEXT NOT NULL,
+    digest TEXT NOT NULL, link TEXT NOT NULL
+) STRICT;
+CREATE INDEX chain_by_run ON chain (run_id);
+""",
 )
 
 SCHEMA_VERSION = len(SCHEMAS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from route_agent.records.change import Change
@@ -16,6 +17,8 @@ from route_agent.records.risk import Decision, Risk, SecondDecision
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +222,11 @@ class Run:
     def accepted(self) -> Attempt | None:
         """The attempt that was proved, if one was."""
         return next((attempt for attempt in self.attempts if attempt.accepted), None)
+
+
+@cache
+def written_form() -> TypeAdapter[Run]:
+    """How a run is written down and read again; made once, which takes longer than its use."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Run)
