@@ -1,17 +1,21 @@
 """Print docs/commands.md from the command line itself, so that the page cannot say anything else.
 
 Usage: python scripts/generate_docs.py > docs/commands.md
+       python scripts/generate_docs.py completion > src/route_agent/cli/commands.json
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import typer.main
 
 from route_agent.cli.app import app
+from route_agent.records.grades import Grade, TaskClass
+from route_agent.routingspec import Phase
 
 HEAD = """\
 # Commands
@@ -77,5 +81,61 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+# what a value is, by the option that takes it, else by a word of its metavar
+_KINDS = {"--lane": "lane", "--only-lane": "lane", "--class": "class", "--phase": "phase", "--policy": "policy"}
+_METAVARS = {
+    "FILE": "file", "DIR": "folder", "FOLDER": "folder", "RUN": "run", "REF": "ref", "GRADE": "grade",
+    "bash": "shell", "accept": "outcome",
+}  # fmt: skip
+
+
+def completion() -> str:
+    """What the shells complete, as the program reads it."""
+    commands = dict(_completed(typer.main.get_command(app), ""))
+    words = {
+        "class": get_args(TaskClass),
+        "phase": get_args(Phase),
+        "grade": [it.value for it in Grade],
+        "shell": ["bash", "zsh", "fish"],
+        "outcome": ["accept", "reject", "amend"],
+    }
+    return json.dumps({"commands": commands, "words": words}, indent=1) + "\n"
+
+
+def _completed(command: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    inner = {name: it for name, it in getattr(command, "commands", {}).items() if not it.hidden}
+    shown = [it for it in command.params if not getattr(it, "hidden", False)]
+    options = {
+        name: [_kind(it), _short(it.help)]
+        for it in shown
+        if it.param_type_name == "option"
+        for name in _spelled(it)
+    }
+    yield (
+        path,
+        {
+            "commands": {name: _short(it.help) for name, it in inner.items()},
+            "options": {**options, "--help": ["", "Show this message and exit."]},
+            "arguments": [_kind(it) for it in shown if it.param_type_name == "argument"],
+        },
+    )
+    for name, it in inner.items():
+        yield from _completed(it, f"{path} {name}".strip())
+
+
+def _kind(parameter: Any) -> str:
+    """What a parameter's value is; empty for a switch, which has none, and `text` for what nobody can know."""
+    if getattr(parameter, "is_flag", False):
+        return ""
+    named = (_KINDS[name] for name in parameter.opts if name in _KINDS)
+    metavar = (parameter.metavar or parameter.name.upper()).split("|")
+    return next(named, next((_METAVARS[it] for it in metavar if it in _METAVARS), "text"))
+
+
+def _short(text: str | None) -> str:
+    """The first sentence, or what a line has room for."""
+    return " ".join((text or "").split()).split(". ")[0].rstrip(".")[:60]
+
+
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.stdout.write(completion() if sys.argv[1:] == ["completion"] else page())

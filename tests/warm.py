@@ -73,6 +73,18 @@ def run(
     return done.returncode, done.stdout, done.stderr
 
 
+def begin(order: dict[str, object], streams: list[int], timeout: float = 60) -> int | None:
+    """Run a command line on given streams: its exit code, or None where it has to begin afresh."""
+    environment = order["environment"]
+    assert isinstance(environment, dict)
+    if not _would_be_the_same(environment) or not _one_at_a_time.acquire(blocking=False):
+        return None
+    try:
+        return _server().run(order, streams, timeout)
+    finally:
+        _one_at_a_time.release()
+
+
 def _run_warm(
     arguments: list[str], cwd: Path, environment: dict[str, str], stdin: str, timeout: float
 ) -> tuple[int, str, str]:
@@ -112,14 +124,14 @@ class _Server:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))]
         self.socket.sendmsg([len(text).to_bytes(8, "big")], rights)
         self.socket.sendall(text)
-        child = int.from_bytes(_exactly(self.socket, 8), "big")
+        child = int.from_bytes(exactly(self.socket, 8), "big")
         self.socket.settimeout(timeout)
         try:
-            return int.from_bytes(_exactly(self.socket, 8), "big", signed=True)
+            return int.from_bytes(exactly(self.socket, 8), "big", signed=True)
         except TimeoutError:
             os.kill(child, signal.SIGKILL)
             self.socket.settimeout(60)
-            _exactly(self.socket, 8)
+            exactly(self.socket, 8)
             return None
 
     def end(self) -> None:
@@ -132,7 +144,7 @@ def _server() -> _Server:
     return _Server()
 
 
-def _exactly(source: socket.socket, count: int) -> bytes:
+def exactly(source: socket.socket, count: int) -> bytes:
     data = b""
     while len(data) < count:
         piece = source.recv(count - len(data))
@@ -149,7 +161,7 @@ def _serve(orders: socket.socket) -> dict[str, object] | None:
             size, rights, _, _ = orders.recvmsg(8, socket.CMSG_SPACE(12))
             if not size:
                 return None
-            order: dict[str, object] = json.loads(_exactly(orders, int.from_bytes(size, "big")))
+            order: dict[str, object] = json.loads(exactly(orders, int.from_bytes(size, "big")))
         except (EOFError, ConnectionError):
             return None
         streams = array.array("i")
@@ -170,6 +182,7 @@ def _serve(orders: socket.socket) -> dict[str, object] | None:
 def _read_everything() -> None:
     """Import all modules, and make what each run would make for itself and is always the same."""
     import route_agent
+    from route_agent import fuzzing, policy, redaction, strictness
     from route_agent.checks import cache
     from route_agent.cli import app
     from route_agent.records import checks, runs
@@ -181,13 +194,20 @@ def _read_everything() -> None:
     runs.written_form()
     for kind in (checks.CheckRun, runs.Evidence):
         cache._adapter(kind)
+    strictness._built_in()
+    default = policy.parse_policy(policy.presets()["default"].read_bytes(), "default")
+    files = ("src/app.py", "README.md")
+    fuzzing.look(fuzzing.Scene("a task", files, files), policy.NamedPolicy("default", default))
+    redaction.redact("token=abc key: x" * 9)
 
 
 def _main() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     sys.path.pop(0)  # the tests are no modules of the program
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    gc.disable()
     _read_everything()
+    gc.enable()
     gc.freeze()
     order = _serve(orders)
     if order is None:

@@ -31,6 +31,11 @@ def main() -> None:
 
 
 def _run() -> None:
+    if sys.argv[1:2] == ["complete"]:  # at every press of Tab, so before anything else is imported
+        from route_agent.cli.completion import complete
+
+        complete(sys.argv[2:])
+        return
     from route_agent.cli.app import command
     from route_agent.cli.edge import end_for_no_reader, plain_errors
 

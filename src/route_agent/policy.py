@@ -11,7 +11,6 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -35,6 +34,7 @@ from route_agent.lanespec import (
     PathPattern,
     Preset,
 )
+from route_agent.policyfiles import POLICY_PATH, presets
 from route_agent.records.checks import CheckKind
 from route_agent.records.grades import Failure, Grade, TaskClass
 from route_agent.routingspec import (
@@ -57,6 +57,7 @@ __all__ = [
     "ESCALATION_WORDS",
     "FIXER",
     "MAX_USD",
+    "POLICY_PATH",
     "RACE",
     "RECORDED",
     "VERIFIER",
@@ -85,9 +86,6 @@ __all__ = [
     "parse_policy",
     "presets",
 ]
-
-POLICY_PATH = ".route-agent/policy.yaml"
-
 
 class CheckSpec(Strict):
     """One command that judges a tree. `run` is an argument list and never a shell line.
@@ -276,13 +274,6 @@ class NamedPolicy:
     name: str
     policy: Policy
     lines: Mapping[str, str] = field(default_factory=dict, compare=False)
-
-
-def presets() -> dict[str, Path]:
-    """The policies that ship with the program, by name."""
-    installed = Path(__file__).parent / "policies"
-    folder = installed if installed.is_dir() else Path(__file__).parents[2] / "policies"
-    return {file.stem: file for file in sorted(folder.glob("*.yaml"))}
 
 
 def parse_policy(text: str | bytes, where: str) -> Policy:

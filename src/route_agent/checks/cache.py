@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from route_agent import places
+from route_agent.checks.stamps import installed, this_program, variables
 from route_agent.records.checks import CheckRun, Isolation, IsolationLevel, Outcome
 from route_agent.records.runs import Evidence
 from route_agent.redaction import redact_all
-from route_agent.sandbox.environment import DEPENDENCY_DIRS, home_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from pydantic import TypeAdapter
 
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 KEPT = 400
 MAX_AGE_S = 7 * 24 * 3600  # a check may look at the date, or at a service that is another one by now
-
-_VARIABLES = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "HOME")
-_RUNTIMES = ("python", "python3", "node")
-_PACKAGES = ("lib/python3*/site-packages", "lib/python3*/dist-packages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +64,6 @@ class Cache:
 
     def file(self, parts: tuple[object, ...]) -> Path:
         """Where a result would lie, as things are now."""
-        named = os.environ.get
         asked = {name for check in self.policy.checks if check.name in self.trusted for name in check.env}
         key = [
             [repr(part) for part in parts],
@@ -77,9 +72,9 @@ class Cache:
             self.policy.hash,
             sorted(self.trusted),
             self.surroundings,
-            [[name, named(name)] for name in (*_VARIABLES, *sorted(asked))],
-            list(_installed(self.repository.root, {check.run[0] for check in self.policy.checks})),
-            _this_program(),
+            variables(asked),
+            list(installed(self.repository.root, {check.run[0] for check in self.policy.checks})),
+            this_program(),
         ]
         name = hashlib.sha256(json.dumps(key).encode(errors="surrogateescape")).hexdigest()
         return places.repository_cache(self.repository.git_dir) / "results" / f"{name}.json"
@@ -202,43 +197,3 @@ def _forget_old(folder: Path) -> None:
     files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files[KEPT:]:
         file.unlink(missing_ok=True)
-
-
-def _installed(root: Path, programs: set[str]) -> Iterator[list[Any]]:
-    """The programs that commands name or run on, and when something was last installed beside them."""
-    own = [root / name / ("" if name != "node_modules" else ".bin") for name in DEPENDENCY_DIRS]
-    yield from ([str(folder), _stamp(folder)] for folder in own)
-    yield [str(root), _stamp(root / "node_modules" / ".package-lock.json")]
-    folders = [
-        *(folder if folder.name == ".bin" else folder / "bin" for folder in own),
-        *map(Path, filter(None, os.environ.get("PATH", "").split(os.pathsep))),
-    ]
-    prefixes = {folder for folder in own if folder.name != ".bin"}
-    for name in sorted({*programs, *_RUNTIMES}):
-        places_of = [root / name] if os.sep in name else [folder / name for folder in folders]
-        for path in places_of:
-            if stamp := _stamp(path):
-                real = path.resolve()
-                yield [name, str(path), stamp, str(real), _stamp(real)]
-                prefixes |= {path.parent.parent, real.parent.parent}
-                break
-    home = home_folder()
-    for prefix in sorted({*prefixes, *([home / ".local"] if home else []), Path("/usr/lib/python3")}):
-        packages = [path for pattern in _PACKAGES for path in prefix.glob(pattern)]
-        yield from ([str(path), _stamp(path)] for path in sorted([*packages, prefix / "dist-packages"]))
-
-
-def _stamp(path: Path) -> list[int]:
-    """What tells one state of a file or folder from another; empty where there is none."""
-    try:
-        about = path.stat()
-    except OSError:
-        return []
-    return [about.st_mtime_ns, about.st_size, about.st_ino]
-
-
-@cache
-def _this_program() -> list[Any]:
-    """A grader that judges otherwise must not find what an earlier one said."""
-    package = Path(__file__).parents[1]
-    return sorted([str(file.relative_to(package)), *_stamp(file)] for file in package.rglob("*.py"))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from route_agent import risk as risks
 from route_agent.checks.cache import latest
 from route_agent.cli.edge import plain_errors, print_json, print_lines
-from route_agent.cli.inputs import read_task, wish
+from route_agent.cli.inputs import preferring, read_task, wish
 from route_agent.config import load_config, usable
 from route_agent.decide import facts, opened, routed
 from route_agent.lanes.build import build_reviewers
+from route_agent.preferences import preferences
 from route_agent.quoting import quote_of_ledger
 from route_agent.repo.author import name_of
 from route_agent.risk.whatif import what_if
@@ -38,8 +40,10 @@ def explain(
     """Print the signal table and the decision. Checks are not run; results known from before are used."""
     with plain_errors(as_json=as_json):
         brief = read_task(text, task_file) if text is not None or task_file else ""
-        wanted = wish(typed)
-        with opened(directory, load_config(), base=base, policy=policy) as ground:
+        preferred = preferences(os.environ)
+        wanted = wish(typed, preferred)
+        with opened(directory, load_config(), base=base, policy=policy) as opened_ground:
+            ground = preferring(opened_ground, preferred)
             risk, decision, answers = explained(ground, brief, _baseline(ground), wanted)
             notices = (*ground.notices, *_not_callable(ground, decision))
             quote = quote_of_ledger(name_of(ground.repository), decision, ground.policy.policy)

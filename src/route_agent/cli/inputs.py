@@ -5,18 +5,24 @@ from __future__ import annotations
 import difflib
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast, get_args
 
 from route_agent.brief import MAX_BYTES, clean
+from route_agent.config import usable
 from route_agent.errors import UsageError
 from route_agent.policy import MAX_USD
+from route_agent.preferences import LIMIT, Preferences, with_models
 from route_agent.records.grades import TaskClass
 from route_agent.routing import Wish
 from route_agent.routingspec import Phase
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from route_agent.ground import Opened
+
+NOTHING_PREFERRED = Preferences()
 
 
 def read_task(text: str | None, file: Path | None) -> str:
@@ -51,8 +57,8 @@ class Wanted:
     phase: str = ""
 
 
-def wish(typed: Wanted) -> Wish:
-    """The operator's choice of lane, class and phase.
+def wish(typed: Wanted, preferred: Preferences = NOTHING_PREFERRED) -> Wish:
+    """The operator's choice of lane, class and phase; the environment's lane where neither of them is typed.
 
     Raises:
         UsageError: two lanes at once, or a class or a phase that there is not.
@@ -65,7 +71,32 @@ def wish(typed: Wanted) -> Wish:
         force=typed.force_lane,
         task_class=cast("TaskClass | None", _one_of("--class", typed.task_class, get_args(TaskClass))),
         phase=cast("Phase | None", _one_of("--phase", typed.phase, get_args(Phase))),
+        preferred="" if typed.lane or typed.only_lane or typed.phase else preferred.lane,
     )
+
+
+def preferring(ground: Opened, preferred: Preferences) -> Opened:
+    """A task's ground with the models that the environment chose, and a word on each.
+
+    Raises:
+        UsageError: it chose what it may not.
+    """
+    named = ground.policy
+    policy, told = with_models(named.policy, preferred, lambda spec: usable(spec, ground.config))
+    if not told:
+        return ground
+    return replace(ground, policy=replace(named, policy=policy), notices=(*ground.notices, *told))
+
+
+def limit(typed: float | None, preferred: Preferences) -> tuple[float | None, tuple[str, ...]]:
+    """The limit of a run in dollars: what was typed, else the environment's, with a word on that.
+
+    Raises:
+        UsageError: no amount that can be reached was typed.
+    """
+    if typed is not None or preferred.max_usd is None:
+        return dollars(typed), ()
+    return preferred.max_usd, (f"{LIMIT}: at most ${preferred.max_usd:g} for this run",)
 
 
 def _one_of(option: str, typed: str, known: tuple[str, ...]) -> str | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines
-from route_agent.cli.inputs import Wanted, dollars, read_task, wish
+from route_agent.cli.inputs import NOTHING_PREFERRED, Wanted, limit, preferring, read_task, wish
 from route_agent.cli.progress import shown
 from route_agent.config import load_config
+from route_agent.preferences import preferences
 
 if TYPE_CHECKING:
     from route_agent.records.runs import Run
@@ -72,6 +74,8 @@ def _run(arguments: Arguments) -> Run:
         from route_agent.lanes.recorded import load_replies
 
         replies = load_replies(arguments.replay)
+    preferred = preferences(os.environ)
+    max_usd, told = limit(arguments.max_usd, preferred)
     options = Options(
         wish=wish(
             Wanted(
@@ -80,7 +84,8 @@ def _run(arguments: Arguments) -> Run:
                 arguments.force_lane,
                 arguments.task_class,
                 arguments.phase,
-            )
+            ),
+            preferred,
         ),
         wanted=Delivered(
             apply=arguments.apply,
@@ -88,7 +93,7 @@ def _run(arguments: Arguments) -> Run:
             commit=arguments.commit,
             reproduction=arguments.with_reproduction,
         ),
-        max_usd=dollars(arguments.max_usd),
+        max_usd=max_usd,
         max_attempts=arguments.max_attempts,
         deadline_s=arguments.timeout,
         dry_run=arguments.dry_run,
@@ -99,4 +104,5 @@ def _run(arguments: Arguments) -> Run:
         shown(quiet=arguments.as_json) as on,
         opened(arguments.directory, config, base=arguments.base, policy=arguments.policy) as ground,
     ):
-        return run_task(ground, brief, options, ledger, on)
+        chosen = preferring(ground, NOTHING_PREFERRED if replies else preferred)  # a recording has its models
+        return run_task(replace(chosen, notices=(*chosen.notices, *told)), brief, options, ledger, on)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from route_agent.ledger import tally
+
 # what each version adds to the one before; files of older ones are brought up to date one by one
 SCHEMAS = (
     """
@@ -100,6 +102,7 @@ ALTER TABLE run ADD COLUMN patch TEXT;
 ALTER TABLE run ADD COLUMN delivered TEXT NOT NULL DEFAULT '';
 ALTER TABLE call ADD COLUMN key_name TEXT NOT NULL DEFAULT '';
 ALTER TABLE call ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
 UPDATE run SET author = COALESCE((SELECT author FROM call WHERE run_id = run.id LIMIT 1), '');
 CREATE TABLE reception (
     id INTEGER PRIMARY KEY, run_id TEXT NOT NULL REFERENCES run (id), at TEXT NOT NULL, source TEXT NOT NULL,
@@ -118,10 +121,22 @@ CREATE TABLE judgement (
 CREATE INDEX judgement_by_key ON judgement (verdict_key, at) WHERE verdict_key <> '';
 CREATE TABLE chain (
     number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, run_id TEXT NOT NULL, event TEXT NOT NULL,
-    digest TEXT NOT NULL, link TEXT NOT NULL
+    salt TEXT NOT NULL, content TEXT NOT NULL, digest TEXT NOT NULL, link TEXT NOT NULL
 ) STRICT;
 CREATE INDEX chain_by_run ON chain (run_id);
-""",
+ALTER TABLE run ADD COLUMN retry_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE run ADD COLUMN override TEXT NOT NULL DEFAULT '';
+CREATE INDEX run_by_retry ON run (retry_of) WHERE retry_of <> '';
+CREATE VIEW standing AS
+SELECT reception.run_id, reception.id, at, source, outcome, commit_id, lines, surviving, days,
+    (SELECT SUM(minutes) FROM reception AS word WHERE word.run_id = reception.run_id AND word.id IN
+        (SELECT MAX(id) FROM reception AS told WHERE told.run_id = reception.run_id AND minutes IS NOT NULL
+         GROUP BY reviewer)) AS minutes
+FROM reception JOIN (
+    SELECT run_id, MAX(id + (source = 'person') * (1 << 60)) % (1 << 60) AS last FROM reception GROUP BY run_id
+) AS latest ON reception.id = latest.last;
+"""
+    + ";\n".join((tally.TABLE, *tally.INDICES, tally.OF_ENDED)),
 )
 
 SCHEMA_VERSION = len(SCHEMAS)

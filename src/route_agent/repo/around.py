@@ -17,7 +17,7 @@ from route_agent.redaction import is_secret_name
 from route_agent.sandbox.overlay import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from route_agent.repo.working import Snapshot
 
@@ -56,6 +56,19 @@ def around(root: Path, snapshot: Snapshot) -> Around:
         name = path.rstrip("/").rpartition("/")[2]
         look.take(path.rstrip("/"), name, is_folder=path.endswith("/"))
     return Around(tuple(dict.fromkeys(look.hidden)), look.digest.hexdigest())
+
+
+def stamp_of(root: Path, ignored: Iterable[str]) -> str:
+    """The stamp alone, of paths that git ignores; folders end with a slash.
+
+    Raises:
+        Refused: more than `MAX_ENTRIES` files and folders.
+    """
+    look = _Look(root)
+    for path in ignored:
+        name = path.rstrip("/").rpartition("/")[2]
+        look.take(path.rstrip("/"), name, is_folder=path.endswith("/"))
+    return look.digest.hexdigest()
 
 
 @dataclass(slots=True)

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
     from route_agent.records.risk import Advice, Risk
 
 
+PREFERRED = "ROUTE_AGENT_LANE"
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What the operator asked for on the command line; it is trusted.
 
     `lane` starts there and still escalates; `only` does not escalate; `force` allows a lane below an
     always-strong condition. `task_class` says what kind of task it is, `phase` which step of the development
-    loop.
+    loop. `preferred` is the lane that the environment names where nobody typed one: it starts there unless an
+    always-strong condition holds, and with `only_up` it may only lift.
     """
 
     lane: str = ""
@@ -34,6 +38,8 @@ class Wish:
     force: bool = False
     task_class: TaskClass | None = None
     phase: Phase | None = None
+    preferred: str = ""
+    only_up: bool = False
 
 
 def route(
@@ -120,6 +126,10 @@ def _ladder(
         return _above(first, start, it), reasons
     if wish.phase:
         return _of_phase(wish.phase, it, start, reasons, force=wish.force)
+    if wish.preferred:
+        preferred, reasons = _preferred(wish, it, start, reasons)
+        if preferred:
+            return _above(preferred, start, it), reasons
     if not it.always and (fixer := _fixer_for(policy, task_class, red_kinds, red)):
         reasons = (f"class {task_class}, and its check is red at start: {fixer} costs nothing", *reasons)
         return _above(fixer, start, it), reasons
@@ -172,6 +182,21 @@ def _wished(wish: Wish, policy: Policy, it: Situation) -> str:
             hint="if you mean it: --force-lane (the ledger keeps that)",
         )
     return wish.lane
+
+
+def _preferred(
+    wish: Wish, it: Situation, start: str, reasons: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """The lane that the environment chose, empty where it may not, and why."""
+    lane, models = wish.preferred, it.models
+    said = f"{PREFERRED}={lane}"
+    if lane not in it.policy.models:
+        raise UsageError(f"{said}: unknown lane (the policy has: {', '.join(it.policy.models)})")
+    if it.always and lane != models[-1]:
+        return "", (*reasons, f"{said} is passed over for that")
+    if wish.only_up and (lane not in models or models.index(lane) <= models.index(start)):
+        return "", (*reasons, f"{said} is passed over: here it may only raise")
+    return lane, (f"{said} chose the lane", *reasons)
 
 
 def _fixer_for(

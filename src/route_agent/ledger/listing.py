@@ -1,0 +1,189 @@
+"""The latest runs one by one and the earlier ones by month, for a page that stays small. Only reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from route_agent.ledger.database import Database
+
+if TYPE_CHECKING:
+    import sqlite3
+
+# a person's word stands over git's, and of each the last
+_RECEIVED = (
+    "(SELECT outcome FROM reception WHERE run_id = run.id ORDER BY source = 'person' DESC, id DESC LIMIT 1)"
+)
+_WINDOW = "started_at >= :since AND (:until = '' OR started_at < :until)"
+_LATEST = (
+    "SELECT id, started_at, repository, brief, author, replayed, task_class, score, first_lane, accepted_lane,"  # noqa: S608 - the words are ours
+    " verdict, exit_code, seconds, cost_micro_usd, unknown_calls, source, report,"
+    " (SELECT json_group_array(lane) FROM"
+    "   (SELECT lane FROM attempt WHERE run_id = run.id ORDER BY number)) AS lanes,"
+    f" {_RECEIVED} AS received"
+    f" FROM run WHERE {_WINDOW} ORDER BY started_at DESC, rowid DESC LIMIT :most"
+)
+_RECEPTIONS = (
+    "SELECT at, source, outcome, minutes, note, reviewer, commit_id, lines, surviving, days"
+    " FROM reception WHERE run_id = ? ORDER BY id"
+)
+_EARLIER = (
+    "SELECT substr(started_at, 1, 7) AS month, COUNT(*) AS runs,"  # noqa: S608 - the words are ours
+    " COUNT(accepted_lane) AS accepted, SUM(cost_micro_usd) AS cost, SUM(unknown_calls) AS unknown"
+    f" FROM run WHERE {_WINDOW} AND (started_at, rowid) <"
+    "  (SELECT started_at, rowid FROM run WHERE id = :oldest)"
+    " GROUP BY month ORDER BY month DESC"
+)
+_JUDGED = (
+    "SELECT verdict, COUNT(*) AS n, SUM(reused) AS reused, SUM(cost_micro_usd) AS cost,"
+    " SUM(unknown_calls) AS unknown FROM judgement"
+    " WHERE at >= :since AND (:until = '' OR at < :until) GROUP BY verdict ORDER BY n DESC"
+)
+_JUDGEMENTS = (
+    "SELECT id, at, repository, base, head, verdict, failure, grade, score, lane, task_class, seconds, reused"
+    " FROM judgement WHERE at >= :since AND (:until = '' OR at < :until) ORDER BY at DESC LIMIT :most"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One run as a list shows it. Money in micro-dollars; None is unknown, or not there.
+
+    Attributes:
+        lanes: of its attempts, in their order.
+        verdict: empty where the run never finished.
+        cost_micro_usd: None where a call has no known price, and where the run never finished.
+        received: the last word of a person about its patch, else git's; empty where nobody said.
+        report: its whole report as JSON; empty where the run never finished.
+    """
+
+    id: str
+    started_at: str
+    repository: str
+    brief: str
+    author: str
+    replayed: bool
+    task_class: str
+    score: int | None
+    first_lane: str
+    accepted_lane: str
+    lanes: tuple[str, ...]
+    verdict: str
+    seconds: float | None
+    cost_micro_usd: int | None
+    received: str
+    source: str
+    report: str
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The runs of one month (`2026-11`) that are not listed one by one; the cost as in `Listed`."""
+
+    month: str
+    runs: int
+    accepted: int
+    cost_micro_usd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word about a run's patch, by a person or from git's history; as `Reception`, in plain text."""
+
+    at: str
+    source: str
+    outcome: str
+    minutes: float | None
+    note: str
+    reviewer: str
+    commit: str
+    lines: int | None
+    surviving: int | None
+    days: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How often the gate came to one verdict, and how often it took an earlier one again."""
+
+    verdict: str
+    n: int
+    reused: int
+    cost_micro_usd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedOne:
+    """One judgement of the gate; base and head are commits."""
+
+    id: str
+    at: str
+    repository: str
+    base: str
+    head: str
+    verdict: str
+    failure: str
+    grade: str
+    score: int
+    lane: str
+    task_class: str
+    seconds: float
+    reused: bool
+
+
+class Listing(Database):
+    """The ledger's runs and judgements as lists."""
+
+    def latest(self, most: int, *, since: str = "", until: str = "") -> list[Listed]:
+        """The latest runs of a time, newest first; recorded and unfinished ones are among them."""
+        rows = self._read(_LATEST, {"since": since, "until": until, "most": most})
+        return [_listed(row) for row in rows]
+
+    def earlier(self, oldest: Listed, *, since: str = "") -> list[Earlier]:
+        """By month, the latest first, the runs that began before `oldest`."""
+        rows = self._read(_EARLIER, {"since": since, "until": "", "oldest": oldest.id})
+        return [Earlier(row["month"], row["runs"], row["accepted"], _known(row)) for row in rows]
+
+    def words(self, run_id: str) -> list[Word]:
+        """What was said of a run's patch, the oldest first."""
+        return [Word(*row) for row in self._read(_RECEPTIONS, (run_id,))]
+
+    def judged(self, *, since: str = "", until: str = "") -> list[Judged]:
+        """How the gate judged, the commonest verdict first."""
+        rows = self._read(_JUDGED, {"since": since, "until": until})
+        return [Judged(row["verdict"], row["n"], row["reused"], _known(row)) for row in rows]
+
+    def judgements(self, most: int, *, since: str = "", until: str = "") -> list[JudgedOne]:
+        """The gate's latest judgements, newest first."""
+        rows = self._read(_JUDGEMENTS, {"since": since, "until": until, "most": most})
+        return [JudgedOne(**{**dict(it), "failure": it["failure"] or "", "reused": bool(it["reused"])}) for it in rows]
+
+
+def _known(row: sqlite3.Row) -> int | None:
+    """A sum of money, or None where a part of it is not known."""
+    return None if row["unknown"] else row["cost"] or 0
+
+
+def _listed(row: sqlite3.Row) -> Listed:
+    lanes: list[Any] = json.loads(row["lanes"])
+    is_known = row["verdict"] is not None and not row["unknown_calls"]
+    return Listed(
+        id=row["id"],
+        started_at=row["started_at"],
+        repository=row["repository"],
+        brief=row["brief"],
+        author=row["author"],
+        replayed=bool(row["replayed"]),
+        task_class=row["task_class"] or "",
+        score=row["score"],
+        first_lane=row["first_lane"] or "",
+        accepted_lane=row["accepted_lane"] or "",
+        lanes=tuple(lanes),
+        verdict=row["verdict"] or "",
+        seconds=row["seconds"],
+        cost_micro_usd=row["cost_micro_usd"] if is_known else None,
+        received=row["received"] or "",
+        source=row["source"],
+        report=row["report"] or "",
+    )
