@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -82,7 +83,13 @@ def _cell(text: str) -> str:
 
 
 # what a value is, by the option that takes it, else by a word of its metavar
-_KINDS = {"--lane": "lane", "--only-lane": "lane", "--class": "class", "--phase": "phase", "--policy": "policy"}
+_KINDS = {
+    "--lane": "lane",
+    "--only-lane": "lane",
+    "--class": "class",
+    "--phase": "phase",
+    "--policy": "policy",
+}
 _METAVARS = {
     "FILE": "file", "DIR": "folder", "FOLDER": "folder", "RUN": "run", "REF": "ref", "GRADE": "grade",
     "bash": "shell", "accept": "outcome",
@@ -124,7 +131,7 @@ def _completed(command: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _kind(parameter: Any) -> str:
-    """What a parameter's value is; empty for a switch, which has none, and `text` for what nobody can know."""
+    """What a parameter's value is; empty for a switch, which has none, `text` for what nobody can know."""
     if getattr(parameter, "is_flag", False):
         return ""
     named = (_KINDS[name] for name in parameter.opts if name in _KINDS)
@@ -133,8 +140,8 @@ def _kind(parameter: Any) -> str:
 
 
 def _short(text: str | None) -> str:
-    """The first sentence, or what a line has room for."""
-    return " ".join((text or "").split()).split(". ")[0].rstrip(".")[:60]
+    """The first sentence, or as many of its words as a line has room for."""
+    return textwrap.shorten((text or "").split(". ")[0].rstrip("."), 60, placeholder=" …")
 
 
 if __name__ == "__main__":

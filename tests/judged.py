@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from route_agent.gate import Judgement
 from route_agent.records.change import REGULAR, Change, FileChange
 from route_agent.records.checks import (
     CheckKind,
@@ -16,6 +15,8 @@ from route_agent.records.checks import (
 from route_agent.records.experiments import Known, Mutants
 from route_agent.records.findings import Finding, LineCoverage, Weight
 from route_agent.records.grades import Failure, Grade, Verdict
+from route_agent.records.judgements import Judgement
+from route_agent.records.reviews import Opinion, Review
 from route_agent.records.risk import Decision, Provenance, Risk, Signal
 from route_agent.records.runs import Evidence
 
@@ -58,7 +59,9 @@ def judgement(words: str = "plain words", path: str = "sync/worker.py") -> Judge
     )
     return Judgement(
         change=Change("a" * 40, "b" * 40, (FileChange(path, REGULAR, REGULAR, "c" * 40, "d" * 40, 3, 1),)),
-        risk=Risk(6, (Signal("files", 1, 1, Provenance.TRUSTED), Signal("auth_code", True, 5, Provenance.TAINTED))),
+        risk=Risk(
+            6, (Signal("files", 1, 1, Provenance.TRUSTED), Signal("auth_code", True, 5, Provenance.TAINTED))
+        ),
         decision=Decision("fast", ("fast", "strong"), (words,), "bug", words, "3f9c2e1"),
         verdict=Verdict.NOT_PROVED,
         reason=words,
@@ -67,4 +70,8 @@ def judgement(words: str = "plain words", path: str = "sync/worker.py") -> Judge
         notices=(words,),
         baseline=CheckRun("a" * 40, (lint,), WALLS),
         evidence=evidence,
+        head="b" * 40,
+        failure=Failure.REGRESSION,
+        blocks=True,
+        reviews=(Review("verifier", "small-1", Opinion.REJECT, (words,), (f"{path}:4",)),),
     )

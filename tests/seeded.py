@@ -98,7 +98,9 @@ def write(ledger: Ledger, made: Seeded) -> None:
         ledger._write(statement, {key: value for key, value in at.items() if f":{key}" in statement})
 
 
-def receive(ledger: Ledger, run_id: str, outcome: str, *, minutes: float | None = None, note: str = "") -> None:
+def receive(
+    ledger: Ledger, run_id: str, outcome: str, *, minutes: float | None = None, note: str = ""
+) -> None:
     """A person's word about a run's patch."""
     ledger._insert(
         "reception",
@@ -114,7 +116,9 @@ def receive(ledger: Ledger, run_id: str, outcome: str, *, minutes: float | None 
     )
 
 
-def judge(ledger: Ledger, name: str, *, verdict: str = "accepted", reused: int = 0, report: str = "{}") -> None:
+def judge(
+    ledger: Ledger, name: str, *, verdict: str = "accepted", reused: int = 0, report: str = "{}"
+) -> None:
     """A judgement of the gate."""
     ledger._insert(
         "judgement",
@@ -180,9 +184,7 @@ def _seeded(dice: random.Random, index: int, runs: int) -> Seeded:
     return Seeded(run, dice.choice(("ada", "grace", "linus")))
 
 
-def _attempt(
-    dice: random.Random, lane: str, task_class: TaskClass, file: str, *, passes: bool
-) -> Attempt:
+def _attempt(dice: random.Random, lane: str, task_class: TaskClass, file: str, *, passes: bool) -> Attempt:
     failure = None if passes else dice.choices(FAILURES, (5, 4, 4, 2, 2, 1))[0]
     dear = 9 if lane == "strong" else 1
     cost = round(dear * dice.lognormvariate(8.2, 0.5))
@@ -196,7 +198,9 @@ def _attempt(
         model=MODELS[lane],
         calls=(_call(lane, cost, seconds),),
         summary="" if lost else f"mend {file}",
-        change=None if lost else Change("0" * 40, "1" * 40, (FileChange(file, REGULAR, REGULAR, "2" * 40, "3" * 40, 2, 1),)),
+        change=None
+        if lost
+        else Change("0" * 40, "1" * 40, (FileChange(file, REGULAR, REGULAR, "2" * 40, "3" * 40, 2, 1),)),
         evidence=None if lost else _evidence(grade, failure, file),
         failure=failure,
         reason="2 of 2 changed statements executed" if passes else REASONS[failure or Failure.WEAK],
@@ -205,7 +209,9 @@ def _attempt(
         reviews=() if lost else _reviews(failure, dear),
         confidence=None if lost else round(confidence, 2),
         confidence_reasons=() if lost else (f"grade {grade.value}", "cost as usual"),
-        second=None if lost else SecondDecision(passes, ("score 4 is below 7",), 4, 0.4, "cost of 40 attempts"),
+        second=None
+        if lost
+        else SecondDecision(passes, ("score 4 is below 7",), 4, 0.4, "cost of 40 attempts"),
     )
 
 
@@ -270,7 +276,19 @@ def _reviews(failure: Failure | None, dear: int) -> tuple[Review, ...]:
     opinion = Opinion.REJECT if failure is Failure.DISPUTED else Opinion.APPROVE
     call = _call("verifier", 900 * dear, 2.0, Purpose.OPINION)
     track = Track(20, 17, 40, 6)
-    return (Review("verifier", "critic-1", opinion, ("the edge is right",), ("shop/prices.py:4",), False, (call,), 2.0, track),)
+    return (
+        Review(
+            "verifier",
+            "critic-1",
+            opinion,
+            ("the edge is right",),
+            ("shop/prices.py:4",),
+            False,
+            (call,),
+            2.0,
+            track,
+        ),
+    )
 
 
 def _risk(dice: random.Random, task_class: TaskClass, file: str) -> Risk:
@@ -278,7 +296,14 @@ def _risk(dice: random.Random, task_class: TaskClass, file: str) -> Risk:
     files = dice.randrange(1, 4)
     signals = (
         Signal("files", files, files, trusted, (file,), "policy.yaml:12"),
-        Signal("schema_change", task_class == "migration", 5 * (task_class == "migration"), trusted, (), "policy.yaml:13"),
+        Signal(
+            "schema_change",
+            task_class == "migration",
+            5 * (task_class == "migration"),
+            trusted,
+            (),
+            "policy.yaml:13",
+        ),
         Signal("auth_code", task_class == "auth", 5 * (task_class == "auth"), trusted, (), "policy.yaml:14"),
         Signal("test_failures", int(task_class == "bug"), 2 * (task_class == "bug"), trusted),
         Signal("new_code", task_class == "feature", 3 * (task_class == "feature"), tainted, ("add",)),

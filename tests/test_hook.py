@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sandpit import Result, Sandpit
 
-from route_agent.cli.hook import KEPT, Ref, read_refs
+from route_agent.hooks.refs import Ref, read_refs
+from route_agent.hooks.script import KEPT
 from route_agent.errors import UsageError
 
 QUICK = """\

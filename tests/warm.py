@@ -22,11 +22,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 # variables that no module looks at while it is imported
-_LATE = re.compile(r"XDG_\w+|\w+_API_KEY|LOOPBACK_KEY|GIT_\w+|PATH|PYTEST_\w+|ROUTE_AGENT_\w+")
+_LATE = re.compile(
+    r"XDG_\w+|\w+_(KEY|TOKEN|SECRET)|GIT_\w+|PATH|HOME|NO_COLOR|TERM|COLUMNS|PYTEST_\w+|ROUTE_AGENT_\w+"
+)
 # of others than ourselves, what a command may come to need
 _MODULES = (
     "openai", "openai.resources.chat", "anthropic", "anthropic.resources.messages", "genai_prices.data", "git",
@@ -37,13 +41,10 @@ _MODULES = (
 _NO_MODULES = ("route_agent.__main__", "route_agent.checks.pytest_probe", "route_agent.checks.line_probe")
 
 
-_one_at_a_time = threading.Lock()
-
-
 def _would_be_the_same(environment: dict[str, str]) -> bool:
     """Whether a warm process would behave like a fresh one under this environment."""
-    first = _server().environment
-    odd = {name for name in {*environment, *first} if environment.get(name) != first.get(name)}
+    known = _first().environment
+    odd = {name for name in {*environment, *known} if environment.get(name) != known.get(name)}
     return all(_LATE.fullmatch(name) for name in odd)
 
 
@@ -55,11 +56,8 @@ def run(
     Raises:
         subprocess.TimeoutExpired: it took longer; it is killed.
     """
-    if _would_be_the_same(environment) and _one_at_a_time.acquire(blocking=False):
-        try:
-            return _run_warm(arguments, cwd, environment, stdin, timeout)
-        finally:
-            _one_at_a_time.release()
+    if _would_be_the_same(environment):
+        return _run_warm(arguments, cwd, environment, stdin, timeout)
     done = subprocess.run(
         arguments,
         cwd=cwd,
@@ -77,12 +75,10 @@ def begin(order: dict[str, object], streams: list[int], timeout: float = 60) -> 
     """Run a command line on given streams: its exit code, or None where it has to begin afresh."""
     environment = order["environment"]
     assert isinstance(environment, dict)
-    if not _would_be_the_same(environment) or not _one_at_a_time.acquire(blocking=False):
+    if not _would_be_the_same(environment):
         return None
-    try:
-        return _server().run(order, streams, timeout)
-    finally:
-        _one_at_a_time.release()
+    with _server() as server:
+        return server.run(order, streams, timeout)
 
 
 def _run_warm(
@@ -92,7 +88,8 @@ def _run_warm(
         fed.write(stdin.encode())
         fed.seek(0)
         order: dict[str, object] = {"arguments": arguments, "cwd": str(cwd), "environment": environment}
-        code = _server().run(order, [fed.fileno(), out.fileno(), err.fileno()], timeout)
+        with _server() as server:
+            code = server.run(order, [fed.fileno(), out.fileno(), err.fileno()], timeout)
         written = []
         for stream in (out, err):
             stream.seek(0)
@@ -103,27 +100,23 @@ def _run_warm(
 
 
 class _Server:
-    """Our end: one warm process for each worker of the tests."""
+    """Our end of a warm process."""
 
-    def __init__(self) -> None:
-        self.environment = {**os.environ}
-        self.socket, other = socket.socketpair()
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, str(other.fileno())],
-            pass_fds=[other.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        other.close()
-        atexit.register(self.end)
+    def __init__(self, to_it: socket.socket, environment: dict[str, str]) -> None:
+        self.socket = to_it
+        self.environment = environment
+
+    def twin(self) -> _Server:
+        """Another one, which is as warm, since it is forked from this."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._send({}, [theirs.fileno()])
+        exactly(self.socket, 8)
+        return _Server(ours, self.environment)
 
     def run(self, order: dict[str, object], streams: list[int], timeout: float) -> int | None:
         """The exit code; None where the time was up."""
-        text = json.dumps(order).encode()
-        self.socket.settimeout(60)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))]
-        self.socket.sendmsg([len(text).to_bytes(8, "big")], rights)
-        self.socket.sendall(text)
+        self._send(order, streams)
         child = int.from_bytes(exactly(self.socket, 8), "big")
         self.socket.settimeout(timeout)
         try:
@@ -134,14 +127,46 @@ class _Server:
             exactly(self.socket, 8)
             return None
 
-    def end(self) -> None:
-        self.socket.close()
-        self.process.wait()
+    def _send(self, order: dict[str, object], files: list[int]) -> None:
+        text = json.dumps(order).encode()
+        self.socket.settimeout(60)
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", files))]
+        self.socket.sendmsg([len(text).to_bytes(8, "big")], rights)
+        self.socket.sendall(text)
+
+
+_one_at_a_time = threading.Lock()
+_idle: list[_Server] = []
 
 
 @cache
-def _server() -> _Server:
-    return _Server()
+def _first() -> _Server:
+    """The warm process of this worker of the tests. It runs nothing itself: it is there to be forked."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, __file__, str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    theirs.close()
+
+    def end() -> None:
+        for its in (ours, *(server.socket for server in _idle)):
+            its.close()
+        process.wait()
+
+    atexit.register(end)
+    return _Server(ours, {**os.environ})
+
+
+@contextmanager
+def _server() -> Iterator[_Server]:
+    """One that nobody else uses until the block ends; one that fails there is not used again."""
+    with _one_at_a_time:
+        server = _idle.pop() if _idle else _first().twin()
+    yield server
+    _idle.append(server)
 
 
 def exactly(source: socket.socket, count: int) -> bytes:
@@ -168,6 +193,10 @@ def _serve(orders: socket.socket) -> dict[str, object] | None:
         for _, _, data in rights:
             streams.frombytes(data)
         child = os.fork()
+        if child == 0 and not order:
+            orders.close()
+            orders = socket.socket(fileno=streams[0])
+            continue
         if child == 0:
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
@@ -175,6 +204,8 @@ def _serve(orders: socket.socket) -> dict[str, object] | None:
         for stream in streams:
             os.close(stream)
         orders.sendall(child.to_bytes(8, "big"))
+        if not order:
+            continue
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         orders.sendall(code.to_bytes(8, "big", signed=True))
 
@@ -189,7 +220,8 @@ def _read_everything() -> None:
 
     ours = (it.name for it in pkgutil.walk_packages(route_agent.__path__, "route_agent."))
     for name in (*_MODULES, *(name for name in ours if name not in _NO_MODULES)):
-        importlib.import_module(name)
+        with suppress(Exception):  # the command that needs it will tell
+            importlib.import_module(name)
     app.command()
     runs.written_form()
     for kind in (checks.CheckRun, runs.Evidence):

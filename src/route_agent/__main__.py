@@ -36,6 +36,10 @@ def _run() -> None:
 
         complete(sys.argv[2:])
         return
+    if (pushed := _of_a_push(sys.argv[1:])) is not None:
+        from route_agent.cli.pushed import run
+
+        run(*pushed)
     from route_agent.cli.app import command
     from route_agent.cli.edge import end_for_no_reader, plain_errors
 
@@ -47,6 +51,20 @@ def _run() -> None:
         if sys.stdout is not stdout:  # how the parser forgets a pipe whose reader went away
             end_for_no_reader()
         raise
+
+
+def _of_a_push(arguments: list[str]) -> tuple[str, str] | None:
+    """What git passes to its hook; None where another command is meant, or more than git would say.
+
+    Everybody who pushes waits for this one, so it does without the command line's parser.
+    """
+    if arguments[:2] != ["hook", "run"]:
+        return None
+    told = arguments[3:] if arguments[2:3] == ["--"] else arguments[2:]
+    if len(told) > 2 or any(it.startswith("-") for it in told):
+        return None
+    remote, url = (*told, "", "")[:2]
+    return remote, url
 
 
 def _mend_streams() -> None:

@@ -125,7 +125,7 @@ class Assembly:
             racers = (library.request(specs[it], tried) for it in specs[lane.name].race)
             return replace(request, racers=tuple(racers))
 
-        reviewer = self._reviewer()
+        reviewer = self.reviewer()
         reproducer = self._reproducer(reviewer)
         tries = {lane: specs[lane].attempts for lane in self.decision.ladder}
         rungs = routing.rungs(self.decision.ladder, tries, self.policy.limits.max_attempts)
@@ -228,7 +228,8 @@ class Assembly:
         """Whether a lane may be called under a budget."""
         return self.policy.limits.unpriced != "refuse" or self.prices.known(lane.provider, lane.model)
 
-    def _reviewer(self) -> Reviewer:
+    def reviewer(self) -> Reviewer:
+        """What looks at a patch again."""
         lanes, off = build_reviewers(self.policy, self.ground.config, self.replies)
         if not (priced := tuple(lane for lane in lanes if self._is_priced(lane))):
             off = off or UNPRICED

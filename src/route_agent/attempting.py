@@ -110,21 +110,24 @@ class Attempting:
             else:
                 attempt = self._changed(attempt, proposal, fit)
                 attempt = self._judge(attempt, tried)
-        except LimitReached as stop:
-            reason = f"{stop}. {stop.hint}" if stop.hint else str(stop)
-            failure = Failure.CAPPED if isinstance(stop, CapReached) else Failure.LIMIT
-            attempt = replace(attempt, failure=failure, reason=reason)
-        except ProviderError as error:
-            failure = Failure.UNAPPLIABLE if error.kind in MODELS_OWN else Failure.PROVIDER
-            attempt = replace(attempt, failure=failure, reason=f"{error.kind}: {error}")
-        except BadPatch as error:
-            attempt = replace(attempt, failure=Failure.UNAPPLIABLE, reason=str(error))
-        except HostilePatch as error:
-            attempt = replace(attempt, failure=Failure.HOSTILE, reason=str(error))
+        except (LimitReached, ProviderError, BadPatch, HostilePatch) as error:
+            attempt = _failed(attempt, error)
         # a conversation that ended without a patch is told all the same
         turns, reads = attempt.iterations or desk.talk.iterations, attempt.reads or tuple(desk.talk.reads)
         attempt = replace(attempt, iterations=turns, reads=reads)
         return self._decided(replace(attempt, calls=self._paid(paid), seconds=time.monotonic() - began))
+
+    def asked(self, lane: Lane) -> Attempt:
+        """What a lane proposes, fitted and within its bounds. Nothing is run, so it proves nothing."""
+        began, paid = time.monotonic(), len(self.purse.calls)
+        attempt = Attempt(lane.name, lane.provider, lane.model)
+        fit = cache(self._fit)
+        try:
+            proposal = lane.propose(self.ask(lane, ()), self.desk_for(lane, fit))
+            attempt = self._changed(_proposed(attempt, proposal), proposal, fit)
+        except (LimitReached, ProviderError, BadPatch, HostilePatch) as error:
+            attempt = _failed(attempt, error)
+        return replace(attempt, calls=self._paid(paid), seconds=time.monotonic() - began)
 
     def _paid(self, since: int) -> tuple[Call, ...]:
         """The calls that went into patches, whichever lanes they asked; others are made at the same time."""
@@ -276,6 +279,21 @@ class Attempting:
 
 
 _FOR_A_PATCH = (Purpose.PATCH, Purpose.PLAN, Purpose.COMPACT)
+
+
+def _failed(attempt: Attempt, error: LimitReached | ProviderError | BadPatch | HostilePatch) -> Attempt:
+    """The attempt as it failed before there was a patch to prove."""
+    failure, reason = Failure.UNAPPLIABLE, str(error)
+    match error:
+        case LimitReached():
+            failure = Failure.CAPPED if isinstance(error, CapReached) else Failure.LIMIT
+            reason = f"{error}. {error.hint}" if error.hint else reason
+        case ProviderError():
+            failure = Failure.UNAPPLIABLE if error.kind in MODELS_OWN else Failure.PROVIDER
+            reason = f"{error.kind}: {error}"
+        case HostilePatch():
+            failure = Failure.HOSTILE
+    return replace(attempt, failure=failure, reason=reason)
 
 
 def _proposed(attempt: Attempt, proposal: Proposal) -> Attempt:

@@ -72,7 +72,8 @@ class Climb:
         attempts.append(attempt)
         self.record(attempt)
         told = attempt.failure.value if attempt.failure else "accepted"
-        self.on(Event(Step.RESULT, f"{attempt.lane}: {told}"))
+        ended = f"{attempt.lane}: {told}"
+        self.on(Event(Step.RESULT, ended, stage="ended", lane=attempt.lane, about=attempt))
         if attempt.failure is None:
             return Verdict.ACCEPTED, f"accepted at {attempt.grade.value} by {attempt.lane}"
         return (_ENDINGS[attempt.failure], attempt.reason) if attempt.failure in _ENDINGS else None

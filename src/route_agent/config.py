@@ -256,6 +256,15 @@ def endpoint_of(name: str, config: Config, environment: Mapping[str, str] = os.e
     return Endpoint(name, provider, environment.get(provider.key_env, "") if provider.key_env else "")
 
 
+def access_of(config: Config, name: str) -> tuple[str, str]:
+    """How a provider is reached: the name of the variable that has its key, and its address without a query.
+
+    Both are empty for what is no provider of models, such as an agent command with a login of its own.
+    """
+    provider = config.providers.get(name) or BUILT_IN.get(name)
+    return (provider.key_env, provider.base_url.partition("?")[0]) if provider else ("", "")
+
+
 def required_isolation(config: Config, environment: Mapping[str, str] = os.environ) -> IsolationLevel:
     """The least walls that checks need here: in CI the code may be a stranger's, so only the best will do."""
     return IsolationLevel.NAMESPACES if environment.get("CI") else config.least_isolation

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from route_agent.policy import CheckSpec, Policy
     from route_agent.records.checks import CheckRun
     from route_agent.records.risk import Decision, Risk
+    from route_agent.repo.scratch import Slot
 
 
 @contextmanager
-def opened(directory: Path, config: Config, *, base: str = "", policy: str = "") -> Iterator[Opened]:
+def opened(
+    directory: Path, config: Config, *, base: str = "", policy: str = "", head: str = ""
+) -> Iterator[Opened]:
     """Open the repository around a folder as a task's ground, until the block ends.
 
     Args:
@@ -39,6 +42,8 @@ def opened(directory: Path, config: Config, *, base: str = "", policy: str = "")
         config: the user's own configuration.
         base: a revision; the range from its merge base with HEAD is judged. HEAD where empty.
         policy: a file or a preset; the policy at base where empty.
+        head: a commit that the task starts from, instead of HEAD with all uncommitted work. It is read and
+            never checked out.
 
     Raises:
         RepositoryState: the repository cannot be judged as it is.
@@ -46,13 +51,15 @@ def opened(directory: Path, config: Config, *, base: str = "", policy: str = "")
     """
     repository = Repository.open(directory)
     repository.refuse_if_under_way()
-    base_commit = repository.merge_base(base) if base else repository.head
-    named, trusted, notices = policy_in_force(repository, base_commit, policy, config)
+    commit = repository.commit(head) if head else ""
+    base_commit = repository.merge_base(base, commit) if base else commit or repository.head
+    named, trusted, notices = policy_in_force(repository, base_commit, policy, config, committed=commit)
     with slot(repository) as mine:
-        snapshot = mine.trees.snapshot()
-        if snapshot.left_out:
-            shown = ", ".join(snapshot.left_out[:3]) + (" …" if len(snapshot.left_out) > 3 else "")
-            notices = (*notices, f"not in the start tree (secret, too large or a nested repository): {shown}")
+        if commit:
+            start = mine.trees.tree_of(commit)
+        else:
+            start, told = _with_uncommitted_work(mine)
+            notices = (*notices, *told)
         base_tree = (
             repository.head_tree if base_commit == repository.head else mine.trees.tree_of(base_commit)
         )
@@ -61,25 +68,42 @@ def opened(directory: Path, config: Config, *, base: str = "", policy: str = "")
             config=config,
             policy=named,
             base=base_commit,
-            start=snapshot.tree,
-            change=mine.trees.change(base_tree, snapshot.tree),
+            start=start,
+            change=mine.trees.change(base_tree, start),
             slot=mine,
             trusted=trusted,
             notices=notices,
         )
 
 
+def _with_uncommitted_work(mine: Slot) -> tuple[str, tuple[str, ...]]:
+    """The tree of HEAD with all uncommitted work, and what of that is not in it."""
+    snapshot = mine.trees.snapshot()
+    if not snapshot.left_out:
+        return snapshot.tree, ()
+    shown = ", ".join(snapshot.left_out[:3]) + (" …" if len(snapshot.left_out) > 3 else "")
+    return snapshot.tree, (f"not in the start tree (secret, too large or a nested repository): {shown}",)
+
+
 def policy_in_force(
-    repository: Repository, base: str, chosen: str, config: Config, *, committed: str = ""
+    repository: Repository,
+    base: str,
+    chosen: str,
+    config: Config,
+    *,
+    committed: str = "",
+    needs_checks: bool = True,
 ) -> tuple[NamedPolicy, frozenset[str], tuple[str, ...]]:
     """The policy that counts, the checks whose exposures are trusted, and what to say about both.
 
-    With `committed`, that commit is judged and not the working tree.
+    With `committed`, that commit is judged and not the working tree. Without `needs_checks`, a project that
+    names none has a policy without checks.
 
     A policy that stands only in the working tree does not count: it may be part of what is judged.
 
     Raises:
         PolicyError: a fault in the policy, or no such file or preset.
+        EnvironmentBroken: there are no checks: nothing could be proved.
     """
     notices: list[str] = []
     text: bytes | None
@@ -102,6 +126,8 @@ def policy_in_force(
     if not policy.checks:
         policy, found = _with_discovered(policy, repository, base, own_models=text is not None)
         notices += found
+    if needs_checks and not policy.checks:
+        raise no_checks(base)
     policy, without = _with_installed_fixers(policy, repository.root)
     policy, tightened = strictness.tightened(policy, config.floor)
     notices += [*without, *tightened]
@@ -112,6 +138,14 @@ def policy_in_force(
     if wanted := "; ".join(f"{name}: {words}" for name, words in asking.items() if name not in allowed):
         notices.append(f"not allowed until you say so (route-agent trust): {wanted}")
     return replace(named, policy=policy), allowed, tuple(notices)
+
+
+def no_checks(base: str) -> EnvironmentBroken:
+    """What is said where no check can be found for a commit."""
+    return EnvironmentBroken(
+        f"no checks: neither a policy nor the project's own files at {base[:10]} name any. $0 spent",
+        hint="route-agent init, then add your test command to .route-agent/policy.yaml",
+    )
 
 
 def chosen_text(chosen: str) -> tuple[str, bytes]:
@@ -149,11 +183,7 @@ def _differs(repository: Repository, committed: bytes | None) -> bool:
 def _with_discovered(
     policy: Policy, repository: Repository, base: str, *, own_models: bool
 ) -> tuple[Policy, list[str]]:
-    """The policy with the checks that the project's own files at base ask for.
-
-    Raises:
-        EnvironmentBroken: there are none: nothing could be proved.
-    """
+    """The policy with the checks that the project's own files at base ask for, if they ask for any."""
     from route_agent.discovery import discover
     from route_agent.repo.git import git, lines
 
@@ -164,10 +194,7 @@ def _with_discovered(
     listed = lines(git("ls-tree", "-r", "-z", "--name-only", "--full-tree", base, cwd=repository.root))
     found = discover(read, listed)
     if not found.checks:
-        raise EnvironmentBroken(
-            f"no checks: neither a policy nor the project's own files at {base[:10]} name any. $0 spent",
-            hint="route-agent init, then add your test command to .route-agent/policy.yaml",
-        )
+        return policy, []
     checks, left_out = _installed(found.checks, repository.root)
     update: dict[str, object] = {"checks": checks}
     if found.fixers and not own_models:

@@ -87,6 +87,7 @@ __all__ = [
     "presets",
 ]
 
+
 class CheckSpec(Strict):
     """One command that judges a tree. `run` is an argument list and never a shell line.
 

@@ -12,10 +12,11 @@ from route_agent.checks.cache import Cache, told
 from route_agent.checks.haste import Haste
 from route_agent.checks.left_behind import names
 from route_agent.checks.runner import run_checks
+from route_agent.checks.telling import Telling
 from route_agent.errors import EnvironmentBroken
 from route_agent.experiments import Laboratory, only
 from route_agent.judges import judging
-from route_agent.records.experiments import Experiment, Known
+from route_agent.records.experiments import Experiment, Known, Trial
 from route_agent.records.findings import Finding, Weight
 from route_agent.repo.apply import with_test
 from route_agent.reproduction import based_on, told_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from route_agent.policy import CheckSpec, Policy
     from route_agent.records.change import Change
-    from route_agent.records.checks import CheckResult, CheckRun
+    from route_agent.records.checks import CheckRun
     from route_agent.records.findings import LineCoverage
     from route_agent.records.grades import TaskClass
     from route_agent.records.reproductions import Reproduction
@@ -48,7 +49,7 @@ class Prover:
         walls: what the checks run behind.
         policy: which checks there are; it comes from the base.
         trusted: the checks whose exposures the user has allowed.
-        on_check: told each result as it arrives.
+        telling: tells of each check, and of what is tried beyond them.
         stop: ends the checks when set, so that another thread can end them.
     """
 
@@ -59,14 +60,14 @@ class Prover:
         policy: Policy,
         *,
         trusted: frozenset[str] = frozenset(),
-        on_check: Callable[[CheckResult], None] = lambda result: None,
+        telling: Telling | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         self.slot = slot
         self.walls = walls
         self.policy = policy
         self._trusted = trusted
-        self._on_check = on_check
+        self._telling = telling or Telling()
         self._stop = stop
 
     @property
@@ -108,6 +109,7 @@ class Prover:
             return run
 
         def again(checks: Sequence[CheckSpec]) -> CheckRun:
+            self._telling.trying(Trial.ALONE)
             return self._some(checks, tree)
 
         return with_flaky(run, self.policy.checks, again, reruns=self.policy.flaky.reruns)
@@ -230,6 +232,7 @@ class Prover:
             found = evidence.grade(baseline, run, wanted, judges=judges, task_class=task_class, known=known)
             if not isinstance(found, Experiment):
                 return replace(found, flaky=tuple(sorted({*found.flaky, *run.flaky})))
+            self._telling.trying(found.trial)
             known = laboratory.attempt(found, known)
 
     def _edited_and_red(
@@ -337,7 +340,8 @@ class Prover:
             tree_id=tree,
             changed_paths=changed,
             trusted_exposures=self._trusted,
-            on_finished=self._on_check,
+            on_begun=self._telling.begun,
+            on_finished=self._telling.ended,
             measure=measure,
             haste=haste,
             stop=self._stop,

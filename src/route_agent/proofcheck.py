@@ -1,6 +1,6 @@
-"""Whether a published proof log is whole: each entry as it was hashed, no number missing, no run left out. Pure.
+"""Whether a published proof log is whole: entries as they were hashed, no number and no run left out. Pure.
 
-Everything in the file may be made up by whoever hands it over; it is taken for nothing but what can be recomputed.
+Everything in the file may be made up by whoever hands it over; only what can be recomputed counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from route_agent.prooflog import (
     ZERO,
     Pin,
     Row,
-    canonical,
     digest_of_fields,
     field_digest,
     field_salt,
@@ -54,7 +53,7 @@ class Checked:
     entries: int = 0
     withheld: int = 0
     unchained: int = 0
-    head: Pin = Pin(0, ZERO)
+    head: Pin = field(default_factory=lambda: Pin(0, ZERO))
     to_the_head: bool = False
 
 
@@ -103,7 +102,9 @@ def parse_pin(text: str) -> Pin:
     """
     number, _, link = text.strip().partition(":")
     if not (number.isascii() and number.isdigit() and len(number) < 16 and _is_hash(link)):
-        raise UsageError(f"{ascii(text[:90])} is no link of a chain", hint="NUMBER:LINK, from route-agent proof head")
+        raise UsageError(
+            f"{text[:90]!a} is no link of a chain", hint="NUMBER:LINK, from route-agent proof head"
+        )
     return Pin(int(number), link)
 
 
@@ -163,7 +164,11 @@ def _pin(value: Any) -> Pin:
 
 def _row(value: Any) -> Row:
     row = Row(**{name: _of(value, name, kind) for name, kind in _ROW.items()})
-    if len(value) != len(_ROW) or row.event not in EVENTS or not (_is_hash(row.digest) and _is_hash(row.link)):
+    if (
+        len(value) != len(_ROW)
+        or row.event not in EVENTS
+        or not (_is_hash(row.digest) and _is_hash(row.link))
+    ):
         raise _Odd(f"entry {row.number} of the chain")
     return row
 
@@ -250,7 +255,9 @@ def _check_cases(rows: list[Row], cases: list[_Case], window: dict[str, str], fo
             _check_entries(case, wanted[case.run_id], found)
         told.add(case.run_id)
     found.problems += [f"run {_told(it)} was left out" for it in wanted if it not in told]
-    order = [(has_failed((it["event"], it["content"]) for it in case.entries), _first(case)) for case in cases]
+    order = [
+        (has_failed((it["event"], it["content"]) for it in case.entries), _first(case)) for case in cases
+    ]
     if in_order(order) != list(range(len(cases))):
         found.problems.append("the runs stand in another order: failures come first, then as they began")
 
@@ -296,17 +303,19 @@ def _check_pin(pin: Pin, rows: list[Row], before: Pin, found: Checked) -> None:
     links = {before.number: before.link, **{row.number: row.link for row in rows}}
     if pin.number in links:
         if links[pin.number] != pin.link:
-            found.problems.append(f"the chain does not go through the link of entry {pin.number} that was pinned")
+            found.problems.append(
+                f"the chain does not go through the link of entry {pin.number} that was pinned"
+            )
     elif pin.number > found.head.number:
-        found.problems.append(f"the chain ends at {found.head.number}: the pinned entry {pin.number} was left out")
+        found.problems.append(
+            f"the chain ends at {found.head.number}: the pinned entry {pin.number} was left out"
+        )
     else:
         found.problems.append(
-            f"the file begins after the pinned entry {pin.number}: it cannot be told whether it follows from it"
+            f"the file begins after the pinned entry {pin.number}: whether it follows from it cannot be told"
         )
 
 
 def _told(run_id: str) -> str:
     """A name that may be anything, as it may be shown."""
     return run_id if run_id.isascii() and run_id.isalnum() and len(run_id) < 40 else ascii(run_id[:40])
-
-

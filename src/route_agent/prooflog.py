@@ -1,8 +1,8 @@
-"""The proof log's entries and the chain that holds them: what is hashed, and how a file is checked. Pure.
+"""The proof log's entries and the chain that holds them: what is hashed. Pure.
 
-A link is the hash of the link before it and of one entry's digest, so no entry can be changed, moved or left out
-without every later link coming out otherwise. A digest is made of the hashes of the entry's fields, each with a
-salt of its own: a field that must not be shown any more can be withheld, and the others still be checked.
+A link is the hash of the link before it and of one entry's digest, so no entry can be changed, moved or left
+out without every later link coming out otherwise. A digest is made of the hashes of the entry's fields, each
+with a salt of its own: a field that must not be shown any more can be withheld, and the others checked.
 """
 
 from __future__ import annotations
@@ -25,7 +25,18 @@ OPEN, BEGIN, END, RECEPTION = EVENTS = ("open", "begin", "end", "reception")
 _CHECK = ("name", "kind", "outcome", "reason", "exit_code", "seconds")
 _ATTEMPT = ("lane", "provider", "model", "failure", "reason", "summary", "seconds")
 _REVIEW = ("lane", "model", "opinion", "reasons", "cited", "is_canary")
-_RECEPTION = ("at", "source", "outcome", "minutes", "note", "reviewer", "commit_id", "lines", "surviving", "days")
+_RECEPTION = (
+    "at",
+    "source",
+    "outcome",
+    "minutes",
+    "note",
+    "reviewer",
+    "commit_id",
+    "lines",
+    "surviving",
+    "days",
+)
 _BEGIN = (
     "started_at", "repository", "brief", "base", "start", "replayed", "policy", "policy_hash", "forced_lane",
 )  # fmt: skip
@@ -53,9 +64,7 @@ def field_digest(salt: str, value: Any) -> str:
 
 def digest_of(content: Mapping[str, Any], salt: str) -> str:
     """An entry's digest, from all its fields."""
-    return digest_of_fields(
-        {name: field_digest(field_salt(salt, name), it) for name, it in content.items()}
-    )
+    return digest_of_fields({name: field_digest(field_salt(salt, name), it) for name, it in content.items()})
 
 
 def digest_of_fields(digests: Mapping[str, str]) -> str:
@@ -145,7 +154,7 @@ def _rounded(seconds: Any) -> Any:
 
 
 def has_failed(contents: Iterable[tuple[str, Mapping[str, Any]]]) -> bool:
-    """Whether a run is a failure case, by its entries: not proved, never ended, or refused by who received it."""
+    """Whether a run is a failure case, by its entries: not proved, never ended, or refused by people."""
     told = list(contents)
     verdicts = [it.get("verdict") for event, it in told if event == END]
     words = [it for event, it in told if event == RECEPTION]

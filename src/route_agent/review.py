@@ -61,6 +61,7 @@ class Reviewer:
         track: a model's record as a verifier.
         usual: what the lane of an attempt usually costs.
         on: told what goes on.
+        withheld: which files it is not shown.
     """
 
     brief: str
@@ -74,6 +75,7 @@ class Reviewer:
     track: Callable[[str], Track]
     usual: Callable[[Attempt], Usual]
     on: Listener
+    withheld: Callable[[str], bool] = lambda path: False
 
     def look(self, attempt: Attempt, prove: Prove) -> Attempt:
         """An attempt that met its bar, with the verifier's opinion or the reason why there is none.
@@ -148,7 +150,7 @@ class Reviewer:
     ) -> Review:
         """One fresh conversation about one patch; no answer, or half of one, is `unsure`."""
         began, paid = time.monotonic(), len(self.purse.calls)
-        patch = verifying.show_patch(diff)
+        patch = verifying.show_patch(diff, withheld=self.withheld)
         question = verifying.write_question(
             self.brief, patch, found, self.baseline, marker=secrets.token_hex(8)
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field
 
 from route_agent.lanespec import MAX_USD, Name, PathPattern
-from route_agent.policy import Limits, Policy, parse_policy, presets
+from route_agent.policy import GateRules, Limits, Policy, parse_policy, presets
 from route_agent.records.grades import Failure, Grade, TaskClass
 from route_agent.routingspec import ESCALATION_WORDS, Condition, Routing, Share, SignalRule
 from route_agent.schema import Strict
@@ -44,9 +44,12 @@ class FloorVerify(Strict):
 
 
 class FloorGate(Strict):
-    """What of a policy's `gate` can be asked for."""
+    """What of a policy's `gate` can be asked for: what must block, and when a second model must look."""
 
     least: Grade | None = None
+    on_error: dict[Failure, Literal["block"]] = {}
+    on_deadline: Literal["block"] | None = None
+    critique: Critique | None = None
 
 
 class FloorPaths(Strict):
@@ -100,7 +103,7 @@ def stricter(policy: Policy, floor: Floor) -> tuple[Policy, tuple[str, ...]]:
         "verify": _changed(
             policy.verify, "verify", {"critique": (floor.verify.critique, _stricter_word)}, told
         ),
-        "gate": _changed(policy.gate, "gate", {"least": (floor.gate.least, _higher)}, told),
+        "gate": _gate(policy.gate, floor.gate, told),
         "limits": _limits(policy, floor, told),
         "paths": policy.paths.model_copy(
             update={"deny": _union("paths.deny", policy.paths.deny, floor.paths.deny, told)}
@@ -192,6 +195,18 @@ def _accept(policy: Policy, floor: Floor, told: list[str]) -> dict[str, Bars]:
             accept[lane] = bars
             told.append(f"accept.{lane} {', '.join(f'{it}: {bars[it].value}' for it in raised)}")
     return accept
+
+
+def _gate(gate: GateRules, asked: FloorGate, told: list[str]) -> GateRules:
+    rules: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {
+        "least": (asked.least, _higher),
+        "on_error": (asked.on_error or None, lambda before, blocks: before | blocks),
+        "on_deadline": (asked.on_deadline, lambda before, blocks: blocks),
+        "critique": (asked.critique, _stricter_word),
+    }
+    # what is not named blocks anyway, so that naming it changes nothing
+    before = gate.model_copy(update={"on_error": dict.fromkeys(asked.on_error, "block") | gate.on_error})
+    return _changed(before, "gate", rules, told)
 
 
 def _limits(policy: Policy, floor: Floor, told: list[str]) -> Limits:

@@ -7,11 +7,13 @@ import secrets
 import shlex
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from route_agent import decide, evidence
 from route_agent.assembling import Assembly, without_a_plan
-from route_agent.config import prices, required_isolation
+from route_agent.checks.telling import Telling
+from route_agent.config import access_of, prices, required_isolation
 from route_agent.delivering import Delivery
 from route_agent.errors import EnvironmentBroken, LedgerError, RepositoryState
 from route_agent.lanes.build import build_lanes
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from route_agent.lanes.recorded import RecordedReplies
     from route_agent.ledger.store import Ledger
     from route_agent.policy import LaneSpec, Policy
-    from route_agent.records.checks import CheckRun
+    from route_agent.records.checks import CheckRun, IsolationLevel
     from route_agent.records.events import Listener
     from route_agent.records.risk import Decision
     from route_agent.records.runs import Attempt
@@ -70,12 +72,12 @@ def run_task(ground: Opened, brief: str, options: Options, ledger: Ledger, on: L
         RouteError: it could not begin, or stopped for a reason that ends it; the ledger has what was spent.
     """
     refuse_early(ground.repository, options.wanted)
-    run = _TaskRun(ground, brief, options, ledger, on)
+    run = TaskRun(ground, brief, options, ledger, on)
     with knowing(run.outward.knowledge):
         return run.go()
 
 
-class _TaskRun:
+class TaskRun:
     """The state of one run while it goes on; `Run` is what is left of it."""
 
     def __init__(self, ground: Opened, brief: str, options: Options, ledger: Ledger, on: Listener) -> None:
@@ -85,13 +87,13 @@ class _TaskRun:
         self.on = on
         self.began = time.monotonic()
         self.policy, held = _limited(ground.policy.policy, options, ground.config)
-        walls = walls_for(ground.slot, required_isolation(ground.config), ground.config.scratch)
+        walls = walls_for(ground.slot, self._required(), ground.config.scratch)
         self.prover = Prover(
             ground.slot,
             walls,
             self.policy,
             trusted=ground.trusted,
-            on_check=lambda result: on(Event(Step.CHECK, f"{result.name} {result.outcome.value}")),
+            telling=Telling(on, ledger.usual_checks(str(ground.repository.root))),
         )
         self.prices = prices(ground.config)
         self.run = Run(
@@ -116,12 +118,17 @@ class _TaskRun:
             policy=self.policy,
             budgets=ground.config.budgets,
             payer=Payer(name_of(ground.repository), author_of(ground.repository)),
+            access=partial(access_of, ground.config),
         )
         self.outward = Outward(ground, self.run.id)
         self.delivery = Delivery(ground, self.prover, options.wanted)
         self.attempts: list[Attempt] = []
         self.reproducer: Reproducer | None = None
         self.begun = False
+
+    def _required(self) -> IsolationLevel:
+        """The least isolation for what is run here."""
+        return required_isolation(self.ground.config)
 
     def go(self) -> Run:
         """Baseline, decision, climb, delivery."""
@@ -151,17 +158,7 @@ class _TaskRun:
         return LedgerError(f"{error.what}. This run: {spent}", hint=error.hint)
 
     def _go(self) -> Run:
-        ground = self.ground
-        lanes, unusable, specs = build_lanes(
-            self.policy,
-            ground.config,
-            self.options.replies,
-            allowed=ground.trusted,
-            project=ground.repository.root,
-        )
-        if not self.options.replies and (odd := unpriced_lanes(self.policy, self.prices, lanes, specs)):
-            unusable |= odd
-            lanes = {name: lane for name, lane in lanes.items() if name not in odd}
+        lanes, unusable, specs = self._lanes()
         decide.refuse_early(self.ground, self.run.brief, self.options.wish, unusable)
         self.outward.look_over(self.run.brief)
         self.on(Event(Step.BASELINE, " · ".join(check.name for check in self.policy.checks)))
@@ -176,8 +173,10 @@ class _TaskRun:
             decision = without_a_plan(decision, specs, unusable)
         withheld = self.outward.told((*known.change.paths, *known.named))
         self.run = replace(self.run, risk=risk, decision=decision, baseline=baseline, withheld=withheld)
-        self.on(Event(Step.DECIDED, f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"))
-        self.on(Event(Step.DECIDED, self._money()))
+        told = f"score {risk.score} → {decision.lane}: {'; '.join(decision.reasons)}"
+        self.on(Event(Step.DECIDED, told, lane=decision.lane, about=decision))
+        usual_s = self.ledger.usual_seconds(self.run.repository, decision.lane)
+        self.on(Event(Step.DECIDED, self._money(), usual_s=usual_s, money=self.purse.money))
         self._begin()
         self.ledger.decided(self.run, known)
         self.ledger.add_baseline(self.run.id, baseline.results)
@@ -194,6 +193,21 @@ class _TaskRun:
                 self.ground.slot.discard()
             verdict, reason = Verdict.ENVIRONMENT, f"{error}. {error.hint}"
         return self._finish(verdict, reason)
+
+    def _lanes(self) -> tuple[dict[str, Lane], dict[str, str], dict[str, LaneSpec]]:
+        """The lanes that can be called here, why the others cannot, and what each stands for."""
+        ground = self.ground
+        lanes, unusable, specs = build_lanes(
+            self.policy,
+            ground.config,
+            self.options.replies,
+            allowed=ground.trusted,
+            project=ground.repository.root,
+        )
+        if not self.options.replies and (odd := unpriced_lanes(self.policy, self.prices, lanes, specs)):
+            unusable |= odd
+            lanes = {name: lane for name, lane in lanes.items() if name not in odd}
+        return lanes, unusable, specs
 
     def _level(self, known: Facts, lanes: dict[str, Lane], unusable: dict[str, str]) -> Level | None:
         """What a cheap model says of the task, where the policy asks one; see `routing.shadow`."""
@@ -217,7 +231,12 @@ class _TaskRun:
 
     def _begin(self) -> None:
         self.begun = True
-        self.ledger.begin(self.run, forced_lane=self.options.wish.force)
+        self.ledger.begin(
+            self.run,
+            forced_lane=self.options.wish.force,
+            author=self.purse.author,
+            limits=self.purse.limits,
+        )
 
     def _money(self) -> str:
         limits = self.policy.limits

@@ -20,7 +20,7 @@ from route_agent.records.reviews import Opinion, Track
 from route_agent.redaction import is_secret_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from route_agent.records.checks import CheckRun
     from route_agent.records.runs import Evidence
@@ -141,6 +141,7 @@ def _cut(text: str, characters: int) -> str:
 _HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 _MODES = ("new file mode ", "deleted file mode ", "old mode ", "new mode ")
 _HIDDEN = ": not shown, since files of this name usually hold secrets"
+_WITHHELD = ": not shown, since no model is shown this file"
 _BINARY = ": not shown, since it is no text"
 
 
@@ -154,17 +155,24 @@ class _File:
     binary: bool = False
 
 
-def show_patch(diff: str, *, characters: int = PATCH_CHARACTERS) -> ShownPatch:
+def show_patch(
+    diff: str,
+    *,
+    characters: int = PATCH_CHARACTERS,
+    withheld: Callable[[str], bool] = lambda path: False,
+) -> ShownPatch:
     """A git diff with a number before each line, cut to a length at the border of a line.
 
     Args:
         diff: as git prints it, with `a/` and `b/` before the paths.
+        withheld: which files are not shown beside those whose names say that they hold secrets.
     """
     text: list[str] = []
     sides: dict[str, dict[str, set[int]]] = {"+": {}, "-": {}}
     whole, left = True, characters
     for file in _files(diff):
         unseen = _HIDDEN if is_secret_name(file.path) else _BINARY if file.binary else ""
+        unseen = unseen or (_WITHHELD if withheld(file.path) else "")
         notes = "".join(f" ({note})" for note in file.notes)
         text.append(f"file {_visible(file.path)}{notes}{unseen}")
         whole = whole and not unseen

@@ -52,6 +52,7 @@ def run_checks(
     measure: frozenset[str] = frozenset(),
     haste: Haste | None = None,
     stop: threading.Event | None = None,
+    on_begun: Callable[[str], None] = lambda name: None,
     on_finished: Callable[[CheckResult], None] = lambda result: None,
 ) -> CheckRun:
     """Run the checks that concern the change; results come in the order of `specs`.
@@ -66,6 +67,7 @@ def run_checks(
         measure: files, relative to the tree, of which the results tell the executed lines.
         haste: where given, lets a red check cancel dearer ones.
         stop: ends the run when set, so that another thread can end it.
+        on_begun: told each check's name when it begins, in the thread that runs it.
         on_finished: told each result as it comes, in the calling thread.
 
     Raises:
@@ -77,7 +79,8 @@ def run_checks(
     results: dict[str, CheckResult] = {}
     measured = {path: content for path in sorted(measure) if (content := left_behind.read(place.tree, path))}
     with _pool([spec.name for spec in chosen]) as (pool, stops):
-        bench = _Bench(place, walls, canary.own_packages(place.tree), trusted_exposures, stops, measured)
+        packages = canary.own_packages(place.tree)
+        bench = _Bench(place, walls, packages, trusted_exposures, stops, measured, on_begun)
         problem, footings = _try_ground(chosen, bench, pool) if chosen else ("", {})
         if problem:
             running: dict[Future[CheckResult], CheckSpec] = {}
@@ -177,6 +180,7 @@ class _Bench:
     trusted: frozenset[str]
     stops: Mapping[str, threading.Event]
     measured: Mapping[str, bytes]
+    on_begun: Callable[[str], None]
 
     def ground(self) -> canary.Ground:
         """Where the canary looks: exactly where the checks run, without any exposure."""
@@ -204,6 +208,7 @@ class _Bench:
         """Run one check to its result."""
         if self.stops[spec.name].is_set():
             return not_run(spec, STOPPED)
+        self.on_begun(spec.name)
         python, certain = self.python(spec)
         footing = footings.get(python, canary.Footing()) if python else canary.Footing()
         if certain and footing.problem:

@@ -1,4 +1,4 @@
-"""What a check's result hangs on beside the tree: variables, programs, installed packages, this program itself.
+"""What a check's result hangs on beside the tree: variables, programs, packages, this program itself.
 
 Light on purpose: a verdict of an earlier run is looked up before anything else is imported.
 """

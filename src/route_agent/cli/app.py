@@ -311,6 +311,45 @@ def gate(
     )
 
 
+@app.command()
+def ask(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the patch.")],
+    text: TaskText = None,
+    task_file: TaskFile = None,
+    base: Base = "",
+    head: Annotated[
+        str, typer.Option("--head", metavar="REF", help="Start from this commit; it is not checked out.")
+    ] = "",
+    policy: PolicyOption = "",
+    lane: LaneOption = "",
+    max_usd: Annotated[float | None, typer.Option(help="Spend at most this many dollars.", min=0.0)] = None,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="FILE|FOLDER", help="Answer from recorded replies.")
+    ] = None,
+    as_json: Json = False,
+    directory: Directory = Path(),
+) -> None:
+    """Ask one model for a patch and write it down; nothing is run, so nothing is proved."""
+    from route_agent.cli.ask import Arguments
+    from route_agent.cli.ask import ask as body
+
+    body(
+        Arguments(
+            text=text,
+            task_file=task_file,
+            out=out,
+            directory=directory,
+            base=base,
+            head=head,
+            policy=policy,
+            lane=lane,
+            max_usd=max_usd,
+            replay=replay,
+            as_json=as_json,
+        )
+    )
+
+
 @patch_app.command("apply")
 def patch_apply(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="A reply or patch; - reads standard input.")],
@@ -385,7 +424,7 @@ def hook_run(
     remote: Annotated[str, typer.Argument()] = "", url: Annotated[str, typer.Argument()] = ""
 ) -> None:
     """Judge what git is about to push; git calls this with the refs on standard input."""
-    from route_agent.cli.hook import run as body
+    from route_agent.cli.pushed import run as body
 
     body(remote, url)
 

@@ -199,7 +199,9 @@ def _policies(line: _Line) -> Iterator[tuple[str, str]]:
 
 
 def _refs(line: _Line) -> Iterator[tuple[str, str]]:
-    told = _git(line, "for-each-ref", "--count=200", "--format=%(refname:short)", "refs/heads", "refs/remotes")
+    told = _git(
+        line, "for-each-ref", "--count=200", "--format=%(refname:short)", "refs/heads", "refs/remotes"
+    )
     yield "HEAD", ""
     yield from ((name, "") for name in (told or b"").decode("utf-8", "replace").splitlines())
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from route_agent.cli.edge import is_plain, print_lines, stderr, visible
+from route_agent.cli.edge import print_lines, stderr, visible
 from route_agent.records.events import Event, Step
 
 if TYPE_CHECKING:
@@ -21,27 +22,21 @@ def shown(*, quiet: bool) -> Iterator[Listener]:
     """A listener that shows events, until the block ends."""
     if quiet:
         yield lambda event: None
-        return
-    if is_plain(sys.stderr):
+    elif not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
         began = time.monotonic()
-        yield lambda event: print_lines(
-            [(f"{time.monotonic() - began:6.1f} s  {_words(event)}", "")], error=True
-        )
-        return
-    console = stderr()
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        yield lambda event: _line(event, time.monotonic() - began)
+    else:
+        from route_agent.cli.live import live
 
-    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-    with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("", total=None)
-
-        def show(event: Event) -> None:
-            if event.step in (Step.RESULT, Step.DECIDED):
-                progress.console.print(_words(event), markup=False, style="dim")
-            progress.update(bar, description=_words(event))
-
-        yield show
+        with live(stderr()) as on:
+            yield on
 
 
-def _words(event: Event) -> str:
+def _line(event: Event, seconds: float) -> None:
+    if event.text or event.step is Step.FIT:
+        print_lines([(f"{seconds:6.1f} s  {words(event)}", "")], error=True)
+
+
+def words(event: Event) -> str:
+    """An event as one line."""
     return visible(f"{event.step.value}: {event.text}" if event.text else event.step.value)

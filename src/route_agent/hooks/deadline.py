@@ -38,13 +38,17 @@ class Deadline:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self.cancel()
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
     @property
     def passed(self) -> bool:
         """Whether the time is up."""
         return self._passed or time.monotonic() - self._began >= self.seconds
+
+    def cancel(self) -> None:
+        """What was held is held no longer."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
     def set(self, seconds: float, exit_code: int) -> None:
         """Allow so many seconds in all, counted from the beginning, and end with this code after them."""

@@ -1,4 +1,4 @@
-"""The entry of the pre-commit framework's configuration: added as text, so that nothing else in it changes."""
+"""The entry of the pre-commit framework's configuration: added as text, so that all else stays."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def with_entry(text: str) -> str | None:
         return None
     ending = "\r\n" if "\r\n" in text else "\n"
     lines = text.splitlines(keepends=True)
-    start = next((number for number, line in enumerate(lines) if re.match(r"repos\s*:\s*(#.*)?$", line)), None)
+    start = next(
+        (number for number, line in enumerate(lines) if re.match(r"repos\s*:\s*(#.*)?$", line)), None
+    )
     if start is None:
         return None
     item = next((it for line in lines[start + 1 :] if (it := re.match(r"( *)- ", line))), None)
@@ -71,7 +73,7 @@ def with_entry(text: str) -> str | None:
 
 
 def _end_of_section(lines: list[str], start: int, indent: str) -> int:
-    """The line before which the next key at the top begins, without the blanks and comments that lead to it."""
+    """The line before which the next key at the top begins, without what leads to it."""
     end = next(
         (number for number in range(start, len(lines)) if re.match(r"[^\s#-]|---|\.\.\.", lines[number])),
         len(lines),
@@ -91,5 +93,5 @@ def _loaded(text: str) -> Any:
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none
         return None

@@ -79,9 +79,14 @@ def uninstall(repository: Repository) -> list[str]:
     return told or [f"not installed: there is no hook of route-agent in {folder.path}"]
 
 
+def own_hook(repository: Repository) -> Path | None:
+    """Our hook, where it is installed in this repository."""
+    return our_place(hooks_folder(repository).path)
+
+
 def old_hook(repository: Repository) -> Path | None:
-    """The hook of this repository, where an earlier version wrote it."""
-    place = our_place(hooks_folder(repository).path)
+    """The same, where an earlier version wrote it."""
+    place = own_hook(repository)
     return place if place and is_old(place) else None
 
 

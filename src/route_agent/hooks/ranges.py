@@ -1,4 +1,4 @@
-"""What a push adds: the commits between what the other end has, as far as that is known here, and each ref."""
+"""What a push adds: the commits between what the other end has, as far as is known, and each ref."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ def _range_of(repository: Repository, ref: Ref, push: Push, known: dict[str, str
     if push.remote:
         told += _default_branch(repository, push.remote)
     if not told:
-        told = [_Tip(known[it.remote_id], f"{it.remote} there") for it in push.refs if known.get(it.remote_id)]
+        told = [
+            _Tip(known[it.remote_id], f"{it.remote} there") for it in push.refs if known.get(it.remote_id)
+        ]
     found = _nearest(repository, told, head) or _nearest(repository, _guessed(repository, ref, push), head)
     if found and found.base == head:
         return Range(skipped="nothing new, nothing to judge")
@@ -96,7 +98,9 @@ def _guessed(repository: Repository, ref: Ref, push: Push) -> Iterator[_Tip]:
     for name, addresses in remotes.items():
         if push.url in addresses and name != push.remote:
             yield from _named(_default_branch(repository, name), f"{name}, which has the same address")
-    upstream = _commits(repository, [f"{ref.local}@{{upstream}}"]) if ref.local.startswith("refs/heads/") else {}
+    upstream = (
+        _commits(repository, [f"{ref.local}@{{upstream}}"]) if ref.local.startswith("refs/heads/") else {}
+    )
     yield from (_Tip(commit, "its upstream") for commit in upstream.values() if commit)
     for name in sorted(remotes, key=lambda it: it != "origin"):
         if name != push.remote:
@@ -142,7 +146,10 @@ def _no_commit(repository: Repository, ref: Ref) -> str:
         RepositoryState: what is pushed is not here, so this is not the repository that is pushed from.
     """
     kind = git(
-        "cat-file", "--batch-check=%(objecttype)", cwd=repository.root, stdin=f"{ref.local_id}^{{}}\n".encode()
+        "cat-file",
+        "--batch-check=%(objecttype)",
+        cwd=repository.root,
+        stdin=f"{ref.local_id}^{{}}\n".encode(),
     )
     if kind.strip() in (b"blob", b"tree"):
         return "not a commit, nothing to judge"

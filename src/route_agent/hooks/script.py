@@ -48,7 +48,9 @@ echo "route-agent: nothing is judged: the program that this hook calls does not 
 
 def our_place(folder: Path) -> Path | None:
     """The file in which our hook lies, also after the pre-commit framework has moved it."""
-    return next((folder / name for name in (NAME, MOVED) if _first_comment(folder / name).startswith(MARKER)), None)
+    return next(
+        (folder / name for name in (NAME, MOVED) if _first_comment(folder / name).startswith(MARKER)), None
+    )
 
 
 def is_old(file: Path) -> bool:

@@ -278,7 +278,7 @@ class Desk:
             request_key=key,
         )
         turn = self.talk.iterations
-        self._on(Event(Step.ASK, f"{self.lane} · {model}" + (f" · turn {turn}" if turn > 1 else "")))
+        self._begun(model, f" · turn {turn}" if turn > 1 else "")
         exchange = replace(exchange, call_id=reservation.call_id)
         return self._sent(reservation, exchange, partial(send, prompt), min(timeout_s, self.seconds_left))
 
@@ -296,7 +296,8 @@ class Desk:
         if found is None:
             return None
         reply, call = found
-        self._on(Event(Step.ASK, f"{self.lane} · {exchange.model} · a stored reply"))
+        told = f"{self.lane} · {exchange.model} · a stored reply"
+        self._on(Event(Step.ASK, told, lane=self.lane, model=exchange.model, about=call))
         served = reply.model_served or ""
         self._keep(replace(exchange, call_id=call.id, served=served, reply=reply.text, stop=reply.stop))
         return found
@@ -328,7 +329,7 @@ class Desk:
         micro_usd = max(int(left * _SHARE), 1) if usd is None else round(usd * 1_000_000)
         reservation = self._purse.hold(self.lane, provider, model, micro_usd)
         sum_usd = reservation.micro_usd / 1_000_000
-        self._on(Event(Step.ASK, f"{self.lane} · {model}"))
+        self._begun(model)
         exchange = Exchange(
             call_id=reservation.call_id,
             conversation=self._conversation,
@@ -357,7 +358,9 @@ class Desk:
             state = CallState.LOST if error.maybe_billed else CallState.FAILED
             told = f"{error.kind}: {error}"
             lasted = time.monotonic() - began
-            self._meter.add(self._purse.fail(reservation, state, told, lasted, partial=error.partial))
+            failed = self._purse.fail(reservation, state, told, lasted, partial=error.partial)
+            self._meter.add(failed)
+            self._ended(failed)
             self._keep(
                 replace(
                     exchange,
@@ -375,7 +378,7 @@ class Desk:
         except BaseException as cause:
             # an interrupted request may still be billed: it stays charged at what was reserved
             name = type(cause).__name__
-            self._purse.fail(reservation, CallState.LOST, name, time.monotonic() - began)
+            self._ended(self._purse.fail(reservation, CallState.LOST, name, time.monotonic() - began))
             self._keep(replace(exchange, state=CallState.LOST, error=name, seconds=time.monotonic() - began))
             raise
         ended = time.monotonic() - began
@@ -393,9 +396,19 @@ class Desk:
         )
         call = self._purse.settle(reservation, reply, ended)
         self._meter.add(call)
+        self._ended(call)
         if self._is_capped:
             self._meter.refuse()
         return reply, call
+
+    def _begun(self, model: str, more: str = "") -> None:
+        told = f"{self.lane} · {model}{more}"
+        money = self._purse.money
+        self._on(Event(Step.ASK, told, stage="begun", lane=self.lane, model=model, money=money))
+
+    def _ended(self, call: Call) -> None:
+        model, money = call.model_requested, self._purse.money
+        self._on(Event(Step.ASK, "", stage="ended", lane=self.lane, model=model, money=money, about=call))
 
     def fit(self, reply: str) -> Change:
         """What the reply's patch would change, for a lane that wants to know before it returns it.

@@ -11,9 +11,13 @@ from route_agent.ledger import allowances
 from route_agent.ledger.allowances import Allowance, Payer
 from route_agent.ledger.database import now, storable
 from route_agent.policy import RECORDED
+from route_agent.records.events import Money
 from route_agent.records.lanes import Call, CallState, Purpose
+from route_agent.records.runs import Cost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from route_agent.config import Budgets
     from route_agent.ledger.store import Held, Ledger
     from route_agent.policy import Policy
@@ -58,6 +62,7 @@ class Purse:
         refuse_unpriced: whether a model whose price is not known is not called at all; else it is called
             against what a dear one would cost.
         hour_lanes: the lanes that write to a cache which is kept for an hour; None where any may.
+        access: by a provider's name, the NAME of the variable with its key, and its address.
     """
 
     def __init__(
@@ -72,13 +77,16 @@ class Purse:
         allowed: tuple[Allowance, ...] = (),
         refuse_unpriced: bool = False,
         hour_lanes: frozenset[str] | None = None,
+        access: Callable[[str], tuple[str, str]] = lambda provider: ("", ""),
     ) -> None:
         self._ledger = ledger
+        self._access = access
         self._run_id = run_id
         self._prices = prices
         self._payer = payer or Payer()
         self._allowed = allowed or (allowances.of_run(run_id, max_usd), allowances.of_day(per_day_usd))
         self.per_day_usd = per_day_usd
+        self._max_usd = max_usd
         self._refuse_unpriced = refuse_unpriced
         self._hour_lanes = hour_lanes
         self.calls: list[Call] = []  # only ever grows at its end, from whichever thread
@@ -86,7 +94,15 @@ class Purse:
 
     @classmethod
     def of(
-        cls, ledger: Ledger, run_id: str, prices: Prices, *, policy: Policy, budgets: Budgets, payer: Payer
+        cls,
+        ledger: Ledger,
+        run_id: str,
+        prices: Prices,
+        *,
+        policy: Policy,
+        budgets: Budgets,
+        payer: Payer,
+        access: Callable[[str], tuple[str, str]] = lambda provider: ("", ""),
     ) -> Purse:
         """The purse of a run under a policy; what the user's configuration caps, no policy widens."""
         limits = policy.limits
@@ -107,7 +123,24 @@ class Purse:
             ),
             refuse_unpriced=limits.unpriced == "refuse",
             hour_lanes=frozenset(hour),
+            access=access,
         )
+
+    @property
+    def author(self) -> str:
+        """Who pays, by git's e-mail address."""
+        return self._payer.author
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Every limit that holds here, in dollars, by what a refusal calls it."""
+        return {it.name: it.usd for it in self._allowed}
+
+    @property
+    def money(self) -> Money:
+        """What this run's calls have cost so far, and its limit."""
+        cost = Cost.of(list(self.calls))
+        return Money(cost.known_micro_usd, round(self._max_usd * MICRO), cost.unknown_calls)
 
     def made(self, since: int, lane: str) -> tuple[Call, ...]:
         """The calls of one lane from the given number of calls on; other lanes may ask at the same time."""
@@ -216,7 +249,10 @@ class Purse:
         return reservation
 
     def _row(self, asked: Reservation) -> dict[str, str | int]:
+        key_name, address = self._access(asked.provider)
         return {
+            "key_name": storable(key_name),
+            "endpoint": storable(address),
             "run_id": self._run_id,
             "at": now(),
             "lane": asked.lane,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from route_agent.confidence import LEAST_ATTEMPTS, Efforts, Usual
 from route_agent.ledger.agreement import Agreement, agreement_of
-from route_agent.ledger.database import Database
+from route_agent.ledger.database import Database, storable
 from route_agent.ledger.statistics import LaneStatistics, statistics_of
+from route_agent.records.checks import Outcome
 from route_agent.records.grades import Failure, Verdict
 from route_agent.records.lanes import CallState, is_other_model
 from route_agent.records.reviews import Opinion, Track
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
     import sqlite3
 
 RECENT = 200  # attempts or runs that tell what is usual: models and prices change
+LEAST_TIMES = 3  # before anything is called usual
+_LATEST_CHECKS = 3000  # of all repositories, in which those of one are looked for
 RECENT_RUNS = 1000  # in which a repository's paths are looked for
 _RECENT_CALLS = 50
 
 _COUNTED = "replayed = 0 AND other_model = 0 AND same_model = 0 AND attempt.reused = 0"
 _ENDED_BEFORE_ITS_WORK = (Verdict.PLANNED, Verdict.PROVIDER, Verdict.ENVIRONMENT, Verdict.INTERRUPTED)
 _FIXER = "fixer"  # as the attempts name what has no model
-_NO_WORK = ", ".join(f"'{verdict.value}'" for verdict in _ENDED_BEFORE_ITS_WORK)
+NO_WORK = ", ".join(f"'{verdict.value}'" for verdict in _ENDED_BEFORE_ITS_WORK)
 
 What = Literal["tokens", "usd", "calls", "seconds"]
 _COLUMNS = {
@@ -51,12 +54,19 @@ _PAST_RUNS = (
     "SELECT repository, task_class, cost_micro_usd,"  # noqa: S608 - the words are ours
     " EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id AND lane <> :lane) AS escalated"
     " FROM run WHERE first_lane = :lane AND replayed = 0 AND unknown_calls = 0"
-    f" AND verdict IS NOT NULL AND verdict NOT IN ({_NO_WORK})"
+    f" AND verdict IS NOT NULL AND verdict NOT IN ({NO_WORK})"
     " AND EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id AND number = 1 AND lane = :lane"
     "             AND :model IN (model, ''))"
     " AND NOT EXISTS (SELECT 1 FROM attempt WHERE run_id = run.id"
     "                 AND (other_model = 1 OR same_model = 1 OR reused = 1))"
     " ORDER BY started_at DESC LIMIT :recent"
+)
+
+_CHECK_SECONDS = (
+    "SELECT DISTINCT name, took.seconds AS seconds FROM"  # noqa: S608 - the words are ours
+    " (SELECT run_id, name, outcome, seconds FROM check_result ORDER BY rowid DESC LIMIT :latest) AS took"
+    " JOIN run ON run.id = took.run_id WHERE run.repository = :repository AND run.source = ''"
+    f" AND outcome IN ('{Outcome.PASSED.value}', '{Outcome.FAILED.value}')"
 )
 
 _ESCALATED_PATHS = (
@@ -150,6 +160,27 @@ class History(Database):
             {"lane": lane, "model": model, "recent": RECENT},
         )
 
+    def usual_checks(self, repository: str) -> dict[str, float]:
+        """What the checks of a repository usually take in seconds: the median of the latest, from three on.
+
+        A result that was kept and told again is one measurement.
+        """
+        rows = self._read(_CHECK_SECONDS, {"repository": storable(repository), "latest": _LATEST_CHECKS})
+        taken: dict[str, list[float]] = {}
+        for row in rows:
+            taken.setdefault(row["name"], []).append(row["seconds"])
+        return {name: median(it[:RECENT]) for name, it in taken.items() if len(it) >= LEAST_TIMES}
+
+    def usual_seconds(self, repository: str, lane: str) -> float | None:
+        """What a run of a repository that begins at a lane usually takes; None below three of them."""
+        rows = self._read(
+            "SELECT seconds FROM run WHERE repository = :repository AND first_lane = :lane AND replayed = 0"  # noqa: S608 - the words are ours
+            f" AND source = '' AND seconds IS NOT NULL AND verdict NOT IN ({NO_WORK})"
+            " ORDER BY started_at DESC LIMIT :recent",
+            {"repository": storable(repository), "lane": lane, "recent": RECENT},
+        )
+        return median(row["seconds"] for row in rows) if len(rows) >= LEAST_TIMES else None
+
     def escalated_paths(self, repository: str) -> dict[str, int]:
         """For each path, how many of a repository's latest runs touched it and left their lane for another.
 
@@ -188,10 +219,13 @@ class History(Database):
         ]
 
     def accepted_reports(self, repository: str, most: int = 100) -> list[dict[str, Any]]:
-        """Reports of the latest accepted runs in a repository, newest first, without replays."""
+        """Reports of the latest accepted runs in a repository, newest first, without replays.
+
+        Nor are there any that another ledger brought: what they say would be shown to a model.
+        """
         rows = self._read(
             "SELECT report FROM run WHERE repository = :repository AND replayed = 0 AND verdict = :accepted"
-            " AND report IS NOT NULL ORDER BY started_at DESC LIMIT :most",
+            " AND report IS NOT NULL AND source = '' ORDER BY started_at DESC LIMIT :most",
             {"repository": repository, "accepted": Verdict.ACCEPTED.value, "most": most},
         )
         return [json.loads(row["report"]) for row in rows]
@@ -212,7 +246,7 @@ class History(Database):
         """What the shadow said beside the rules, without replays."""
         rows = self._read(
             "SELECT started_at, advice, first_lane, accepted_lane, verdict,"  # noqa: S608 - the words are ours
-            f" verdict NOT IN ({_NO_WORK}) AS worked FROM run WHERE mode = 'shadow' AND replayed = 0"
+            f" verdict NOT IN ({NO_WORK}) AS worked FROM run WHERE mode = 'shadow' AND replayed = 0"
             " AND advice IS NOT NULL AND verdict IS NOT NULL ORDER BY started_at"
         )
         return agreement_of(rows, datetime.now(UTC))

@@ -17,8 +17,8 @@ _RECEIVED = (
 )
 _WINDOW = "started_at >= :since AND (:until = '' OR started_at < :until)"
 _LATEST = (
-    "SELECT id, started_at, repository, brief, author, replayed, task_class, score, first_lane, accepted_lane,"  # noqa: S608 - the words are ours
-    " verdict, exit_code, seconds, cost_micro_usd, unknown_calls, source, report,"
+    "SELECT id, started_at, repository, brief, author, replayed, task_class, score,"  # noqa: S608 - the words are ours
+    " first_lane, accepted_lane, verdict, seconds, cost_micro_usd, unknown_calls, source, report,"
     " (SELECT json_group_array(lane) FROM"
     "   (SELECT lane FROM attempt WHERE run_id = run.id ORDER BY number)) AS lanes,"
     f" {_RECEIVED} AS received"
@@ -28,11 +28,10 @@ _RECEPTIONS = (
     "SELECT at, source, outcome, minutes, note, reviewer, commit_id, lines, surviving, days"
     " FROM reception WHERE run_id = ? ORDER BY id"
 )
+# recorded replies and dry runs have no tally; reading a million runs themselves would take minutes
 _EARLIER = (
-    "SELECT substr(started_at, 1, 7) AS month, COUNT(*) AS runs,"  # noqa: S608 - the words are ours
-    " COUNT(accepted_lane) AS accepted, SUM(cost_micro_usd) AS cost, SUM(unknown_calls) AS unknown"
-    f" FROM run WHERE {_WINDOW} AND (started_at, rowid) <"
-    "  (SELECT started_at, rowid FROM run WHERE id = :oldest)"
+    "SELECT substr(at, 1, 7) AS month, COUNT(*) AS runs, SUM(accepted) AS accepted, SUM(run_cost) AS cost,"
+    " SUM(run_unknown) AS unknown FROM tally WHERE first = 1 AND at >= :since AND at < :before"
     " GROUP BY month ORDER BY month DESC"
 )
 _JUDGED = (
@@ -140,9 +139,9 @@ class Listing(Database):
         rows = self._read(_LATEST, {"since": since, "until": until, "most": most})
         return [_listed(row) for row in rows]
 
-    def earlier(self, oldest: Listed, *, since: str = "") -> list[Earlier]:
-        """By month, the latest first, the runs that began before `oldest`."""
-        rows = self._read(_EARLIER, {"since": since, "until": "", "oldest": oldest.id})
+    def earlier(self, before: str, *, since: str = "") -> list[Earlier]:
+        """By month, the latest first, the runs that began before a moment; without recorded and dry ones."""
+        rows = self._read(_EARLIER, {"since": since, "before": before})
         return [Earlier(row["month"], row["runs"], row["accepted"], _known(row)) for row in rows]
 
     def words(self, run_id: str) -> list[Word]:
@@ -157,7 +156,10 @@ class Listing(Database):
     def judgements(self, most: int, *, since: str = "", until: str = "") -> list[JudgedOne]:
         """The gate's latest judgements, newest first."""
         rows = self._read(_JUDGEMENTS, {"since": since, "until": until, "most": most})
-        return [JudgedOne(**{**dict(it), "failure": it["failure"] or "", "reused": bool(it["reused"])}) for it in rows]
+        return [
+            JudgedOne(**{**dict(it), "failure": it["failure"] or "", "reused": bool(it["reused"])})
+            for it in rows
+        ]
 
 
 def _known(row: sqlite3.Row) -> int | None:

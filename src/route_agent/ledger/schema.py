@@ -116,7 +116,8 @@ CREATE TABLE judgement (
     failure TEXT, grade TEXT NOT NULL, score INTEGER NOT NULL, lane TEXT NOT NULL, task_class TEXT NOT NULL,
     seconds REAL NOT NULL, check_seconds REAL NOT NULL, cost_micro_usd INTEGER NOT NULL,
     unknown_calls INTEGER NOT NULL, reused INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '',
-    verdict_key TEXT NOT NULL DEFAULT '', report TEXT NOT NULL
+    verdict_key TEXT NOT NULL DEFAULT '', report TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '',
+    blocks INTEGER NOT NULL DEFAULT 0, files INTEGER NOT NULL DEFAULT 0, standing TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX judgement_by_key ON judgement (verdict_key, at) WHERE verdict_key <> '';
 CREATE TABLE chain (

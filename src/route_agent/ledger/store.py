@@ -9,14 +9,18 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import LedgerError, UsageError
+from route_agent.ledger import tally
+from route_agent.ledger.chain import Chained
 from route_agent.ledger.database import now, storable
-from route_agent.ledger.history import History, has_work
+from route_agent.ledger.history import NO_WORK, History, has_work
 from route_agent.records.lanes import CallState, ModelReply, Usage
 from route_agent.records.runs import Cost
 from route_agent.redaction import redact_all
+from route_agent.retries import LATEST_RUNS, RETRY_DAYS, is_the_same, override_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,26 +38,51 @@ __all__ = ["Ledger", "now"]
 MOST_PATHS = 5000  # of a diff; how many more there were is kept with them
 
 
-class Ledger(History):
+class Ledger(History, Chained):
     """An open ledger, for writing down what happens."""
 
-    def begin(self, run: Run, *, forced_lane: bool) -> None:
-        """Write down that a run has begun."""
-        self._insert(
-            "run",
+    def begin(
+        self, run: Run, *, forced_lane: bool, author: str = "", limits: Mapping[str, float] | None = None
+    ) -> None:
+        """Write down that a run has begun.
+
+        Args:
+            author: whose work it is, by git's e-mail address.
+            limits: what may be spent, in dollars, by what a refusal calls the limit.
+        """
+        row = {
+            "id": run.id,
+            "started_at": run.started_at,
+            "repository": storable(run.repository),
+            "brief": storable(run.brief),
+            "base": run.base,
+            "start": run.start,
+            "replayed": int(run.replayed),
+            "policy": storable(run.decision.policy_name) if run.decision else "",
+            "policy_hash": run.decision.policy_hash if run.decision else "",
+            "forced_lane": int(forced_lane),
+            "author": storable(author),
+            "limits": json.dumps(redact_all(dict(limits))) if limits else None,
+        }
+        with self._transaction():
+            self._insert("run", {**row, "retry_of": self._retried(run)})
+            self._chain_begin(row)
+
+    def _retried(self, run: Run) -> str:
+        """The latest earlier run of nearly the same brief in the repository; empty where there is none."""
+        words = words_of(storable(run.brief))
+        since = datetime.now(UTC) - timedelta(days=RETRY_DAYS)
+        rows = self._read(
+            "SELECT id, brief FROM run WHERE repository = :repository AND started_at >= :since"  # noqa: S608 - ours
+            f" AND replayed = 0 AND :replayed = 0 AND verdict NOT IN ({NO_WORK})"
+            f" ORDER BY started_at DESC LIMIT {LATEST_RUNS}",
             {
-                "id": run.id,
-                "started_at": run.started_at,
                 "repository": storable(run.repository),
-                "brief": storable(run.brief),
-                "base": run.base,
-                "start": run.start,
+                "since": since.isoformat(timespec="milliseconds"),
                 "replayed": int(run.replayed),
-                "policy": storable(run.decision.policy_name) if run.decision else "",
-                "policy_hash": run.decision.policy_hash if run.decision else "",
-                "forced_lane": int(forced_lane),
             },
         )
+        return next((it["id"] for it in rows if is_the_same(words, words_of(it["brief"]))), "")
 
     def decided(self, run: Run, known: Facts) -> None:
         """Write down how it was decided where a run goes, and what another policy would decide it by."""
@@ -71,9 +100,10 @@ class Ledger(History):
         self._write(
             "UPDATE run SET task_class = :task_class, score = :score, first_lane = :first, mode = :mode,"
             " phase = :phase, class_named = :class_named, advice = :advice, signals = :signals,"
-            " paths = :paths WHERE id = :id",
+            " paths = :paths, override = :override WHERE id = :id",
             {
                 "id": run.id,
+                "override": override_of(decision, forced=run.forced_lane),
                 "task_class": decision.task_class,
                 "score": risk.score,
                 "first": decision.lane,
@@ -88,33 +118,44 @@ class Ledger(History):
 
     def finish(self, run: Run, report: str) -> None:
         """Write down how a run ended, with its whole report as JSON."""
-        self._write(
-            "UPDATE run SET finished_at = :at, task_class = :task_class, score = :score, first_lane = :first,"
-            " mode = :mode, accepted_lane = :accepted, verdict = :verdict, exit_code = :code,"
-            " isolation = :isolation, seconds = :seconds, cost_micro_usd = :cost, unknown_calls = :unknown,"
-            " report = :report WHERE id = :id",
-            {
-                "id": run.id,
-                "at": now(),
-                "task_class": run.decision.task_class if run.decision else None,
-                "score": run.risk.score if run.risk else None,
-                "first": run.decision.lane if run.decision else None,
-                "mode": run.decision.mode if run.decision else None,
-                "accepted": run.accepted.lane if run.accepted else None,
-                "verdict": run.verdict.value,
-                "code": run.exit_code,
-                "isolation": run.isolation.level.value,
-                "seconds": run.seconds,
-                "cost": run.cost.known_micro_usd,
-                "unknown": run.cost.unknown_calls,
-                "report": json.dumps(redact_all(json.loads(report))),
-            },
-        )
-        if has_work(run.verdict) and not run.replayed and not run.cost.unknown_calls:
+        accepted, decision = run.accepted, run.decision
+        told = redact_all(json.loads(report))
+        values = {
+            "id": run.id,
+            "at": now(),
+            "task_class": decision.task_class if decision else None,
+            "score": run.risk.score if run.risk else None,
+            "first": decision.lane if decision else None,
+            "mode": decision.mode if decision else None,
+            "accepted": accepted.lane if accepted else None,
+            "verdict": run.verdict.value,
+            "code": run.exit_code,
+            "isolation": run.isolation.level.value,
+            "seconds": run.seconds,
+            "cost": run.cost.known_micro_usd,
+            "unknown": run.cost.unknown_calls,
+            "report": json.dumps(told),
+            "patch": storable(accepted.patch) if accepted else None,
+            "delivered": storable(run.delivered),
+        }
+        with self._transaction():
             self._write(
-                "UPDATE quote SET actual = :cost WHERE run_id = :id",
-                {"id": run.id, "cost": run.cost.known_micro_usd},
+                "UPDATE run SET finished_at = :at, task_class = :task_class, score = :score,"
+                " first_lane = :first, mode = :mode, accepted_lane = :accepted, verdict = :verdict,"
+                " exit_code = :code, isolation = :isolation, seconds = :seconds, cost_micro_usd = :cost,"
+                " unknown_calls = :unknown, report = :report, patch = :patch, delivered = :delivered"
+                " WHERE id = :id",
+                values,
             )
+            if has_work(run.verdict) and not run.replayed and not run.cost.unknown_calls:
+                self._write("UPDATE quote SET actual = :cost WHERE run_id = :id", values)
+            self._tally(run.id)
+            self._chain_end(run.id, told)
+
+    def _tally(self, run_id: str) -> None:
+        """Sum a run up for the statistics, anew where it was summed up before."""
+        self._write(tally.FORGET, {"id": run_id})
+        self._write(tally.OF_ONE, {"id": run_id})
 
     def quote(self, run_id: str, quote: Quote) -> None:
         """Write down what was told before a run began; what it came to is filled in when it ends."""

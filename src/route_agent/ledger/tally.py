@@ -10,7 +10,7 @@ from route_agent.records.grades import Verdict
 from route_agent.records.lanes import CallState, Purpose
 
 # what is true of the whole run stands on its first row, and is 0 on the others
-_COLUMNS = """
+COLUMNS = """
     week TEXT NOT NULL, lane TEXT NOT NULL, task_class TEXT NOT NULL, run_id TEXT NOT NULL,
     number INTEGER NOT NULL, at TEXT NOT NULL, repository TEXT NOT NULL, author TEXT NOT NULL,
     model TEXT NOT NULL, failure TEXT, counts INTEGER NOT NULL, seconds REAL NOT NULL, cost INTEGER NOT NULL,
@@ -18,9 +18,9 @@ _COLUMNS = """
     source TEXT NOT NULL, first INTEGER NOT NULL, accepted INTEGER NOT NULL, escalated INTEGER NOT NULL,
     last_lane TEXT NOT NULL, run_seconds REAL NOT NULL, run_cost INTEGER NOT NULL, run_unknown INTEGER NOT NULL,
     model_cost INTEGER NOT NULL, escalation INTEGER NOT NULL, verifier INTEGER NOT NULL,
-    tests INTEGER NOT NULL, run_checks REAL NOT NULL, calls INTEGER NOT NULL, reused INTEGER NOT NULL,
-    input_tokens INTEGER NOT NULL, read_tokens INTEGER NOT NULL, saved INTEGER"""
-TABLE = f"CREATE TABLE tally ({_COLUMNS},\n    PRIMARY KEY (week, lane, task_class, run_id, number)\n) STRICT, WITHOUT ROWID"
+    tests INTEGER NOT NULL, run_checks REAL NOT NULL, start_checks REAL NOT NULL, calls INTEGER NOT NULL, reused INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL, read_tokens INTEGER NOT NULL, saved INTEGER, limits TEXT"""
+TABLE = f"CREATE TABLE tally ({COLUMNS},\n    PRIMARY KEY (week, lane, task_class, run_id, number)\n) STRICT, WITHOUT ROWID"
 
 
 def _of_calls(what: str, condition: str = "") -> str:
@@ -70,7 +70,9 @@ _VALUES = (
         f"EXISTS (SELECT 1 FROM attempt AS tried WHERE {_TRIED} AND number > 1 AND same_model = 0"
         f" AND lane <> {_FIRST_LANE})"
     ),
-    _once(f"COALESCE((SELECT lane FROM attempt AS tried WHERE {_TRIED} ORDER BY number DESC LIMIT 1), '')", "''"),
+    _once(
+        f"COALESCE((SELECT lane FROM attempt AS tried WHERE {_TRIED} ORDER BY number DESC LIMIT 1), '')", "''"
+    ),
     _once("COALESCE(run.seconds, 0.0)", "0.0"),
     _once(_ALL_COST),
     _once(_ALL_UNKNOWN),
@@ -79,11 +81,15 @@ _VALUES = (
     _once(f"COALESCE({_of_calls('SUM(cost_micro_usd)', f'purpose = {Purpose.OPINION.value!r}')}, 0)"),
     _once(f"COALESCE({_of_calls('SUM(cost_micro_usd)', f'purpose = {Purpose.TEST.value!r}')}, 0)"),
     _once("COALESCE((SELECT SUM(seconds) FROM check_result WHERE run_id = run.id), 0.0)", "0.0"),
+    _once(
+        "COALESCE((SELECT SUM(seconds) FROM check_result WHERE run_id = run.id AND attempt = 0), 0.0)", "0.0"
+    ),
     _once(_of_calls("COUNT(*)", _NEW)),
     _once(f"COALESCE({_of_calls('SUM(reused)', _NEW)}, 0)"),
     _once(f"COALESCE({_of_calls('SUM(input_total)')}, 0)"),
     _once(f"COALESCE({_of_calls('SUM(cache_read)')}, 0)"),
     _once(_of_calls("SUM(saved_micro_usd)"), "NULL"),
+    _once("run.limits", "NULL"),
 )
 # recorded replies and dry runs are no work
 _RUNS = (
@@ -100,14 +106,19 @@ INDICES = (
     "CREATE INDEX tally_by_run ON tally (run_id)",
     "CREATE INDEX check_by_run ON check_result (run_id, attempt)",
     "CREATE INDEX review_by_run ON review (run_id, attempt)",
+    "CREATE INDEX run_by_time ON run (started_at)",
     "CREATE INDEX run_unended ON run (started_at) WHERE verdict IS NULL",
     "CREATE INDEX run_replayed ON run (started_at) WHERE replayed = 1",
     "CREATE INDEX run_imported ON run (started_at) WHERE source <> ''",
     # everything that is asked of calls by key, without their replies
-    "CREATE INDEX call_by_key ON call (key_name, endpoint, at, run_id, lane, cost_micro_usd, seconds, state,"
-    " reused, input_total, cache_read, saved_micro_usd) WHERE replayed = 0",
+    (
+        "CREATE INDEX call_by_key ON call (key_name, endpoint, at, run_id, lane, cost_micro_usd, seconds, state,"
+        " purpose, reused, input_total, cache_read, saved_micro_usd) WHERE replayed = 0"
+    ),
     # what another machine has spent is no part of what may be spent here
     "DROP INDEX call_by_day",
-    "CREATE INDEX call_by_day ON call (at, repository, author, lane, cost_micro_usd, reserved_micro_usd,"
-    " replayed, imported) WHERE replayed = 0",
+    (
+        "CREATE INDEX call_by_day ON call (at, repository, author, lane, cost_micro_usd, reserved_micro_usd,"
+        " replayed, imported) WHERE replayed = 0"
+    ),
 )

@@ -17,7 +17,7 @@ class Asked:
 
     Attributes:
         by: what the groups are of.
-        since: ISO 8601 in UTC, or its beginning: only runs that began then or later; empty for all.
+        since: a day or a time in UTC as ISO 8601: only runs that began then or later; empty for all.
         until: only runs that began before.
         ladder: the policy's lanes, cheapest first; those below the last are the cheap ones.
         check_usd: what a minute of checks costs; None: counted, not priced.
@@ -50,7 +50,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A mean, a ratio of two sums, or a quantile, of `n`; the ends are None where `n` is too small for them."""
+    """A mean, a ratio of two sums, or a quantile, of `n`; without ends where `n` is too small for them."""
 
     n: int = 0
     value: float | None = None
@@ -289,6 +289,8 @@ class Figures:
 
     Attributes:
         whole: all groups together, counted once.
+        judged: changes that the gate judged, told again ones included.
+        gate_cost: what that cost in calls, apart from all runs; None where a call's price is not known.
         replayed: runs of recorded replies, which are in no figure.
         unfinished: runs whose process died; what they spent is in every sum of money.
         imported: runs that came from another ledger.
@@ -302,6 +304,8 @@ class Figures:
     savings: Savings = Savings()
     losing: tuple[Losing, ...] = ()
     table: tuple[LedgerRow, ...] = ()
+    judged: int = 0
+    gate_cost: int | None = 0
     replayed: int = 0
     unfinished: int = 0
     imported: int = 0

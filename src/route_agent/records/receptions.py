@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from route_agent.records.figures import Estimate, Share
+
 
 class Received(StrEnum):
     """What became of a patch. The first three are also what a person may say of it."""
@@ -52,3 +54,34 @@ class Reception:
     lines: int | None = None
     surviving: int | None = None
     days: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneReception:
+    """How people received what one lane's accepted patches were: rates with their 95 % intervals.
+
+    Attributes:
+        lane: the lane whose patch was accepted; `all` for all together.
+        accepted: runs with an accepted patch, without recorded replies.
+        received: of how many of them it is known what became of them.
+        rejected: not taken or taken back, of those.
+        counts: how often each word stands, by `Received`'s values.
+        survival: the mean share of the added lines that stood at the latest look of git.
+        minutes: a person's reading of one patch, of those of which it is known.
+        regressed: accepted ones that were rejected, reverted, asked for again, or again with a higher lane.
+        retried: of the accepted ones, how many were asked for again within a week and not kept.
+        overridden: of those, how many by an operator who named a higher lane.
+        escalated_by_hand: runs that were not proved, and that an operator sent to a higher lane then.
+    """
+
+    lane: str
+    accepted: int
+    received: Share
+    rejected: Share
+    counts: tuple[tuple[str, int], ...]
+    survival: Estimate
+    minutes: Estimate
+    regressed: Share
+    retried: int
+    overridden: int
+    escalated_by_hand: Share

@@ -106,18 +106,18 @@ class Repository:
                 else "git fetch, or check the name",
             ) from error
 
-    def merge_base(self, revision: str) -> str:
-        """The commit from which HEAD and the revision went apart.
+    def merge_base(self, revision: str, head: str = "") -> str:
+        """The commit from which HEAD, or the commit `head`, and the revision went apart.
 
         Raises:
             RepositoryState: no such commit, or no common history here.
         """
         commit = self.commit(revision)
         try:
-            return git("merge-base", commit, self.head, cwd=self.root).decode().strip()
+            return git("merge-base", commit, head or self.head, cwd=self.root).decode().strip()
         except GitFailed as error:
             raise RepositoryState(
-                f'"{revision}" and HEAD have no common history here',
+                f'"{revision}" and {head or "HEAD"} have no common history here',
                 hint="fetch more of it: git fetch --unshallow, or fetch-depth: 0 in CI",
             ) from error
 

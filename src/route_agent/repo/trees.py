@@ -152,6 +152,10 @@ class Trees:
         self.taken = self._working.snapshot()
         return self.taken
 
+    def staged(self) -> str:
+        """The tree of what is staged; see `Working.staged`."""
+        return self._working.staged()
+
     def is_still(self, snapshot: Snapshot) -> bool:
         """Whether the user's working state is what it was in the last snapshot.
 

@@ -81,6 +81,24 @@ class Working:
             raise RepositoryState(f"the working tree cannot be read: {error.words}") from error
         return Snapshot(tree, left_out, status.ignored)
 
+    def staged(self) -> str:
+        """The tree of what is staged, whatever the files hold.
+
+        Raises:
+            RepositoryState: files are unmerged, or git cannot read its index.
+        """
+        index = self._folder / "index-staged"
+        try:
+            self._copy_index(index)
+            return self._git("write-tree", index=index).decode().strip()
+        except OSError as error:
+            raise RepositoryState(f"git's index cannot be copied to {index}: {error.strerror}") from error
+        except GitFailed as error:
+            raise RepositoryState(
+                f"what is staged is no tree: {error.words}",
+                hint="resolve unmerged files, then run this again",
+            ) from error
+
     def is_still(self, snapshot: Snapshot) -> bool:
         """Whether the user's working state is what it was in the last snapshot.
 

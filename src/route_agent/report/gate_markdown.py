@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from route_agent.report.inert import text, write_file
 from route_agent.report.remarks import remarks
+from route_agent.report.words import spent, verifier_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from route_agent.gate import Judgement
     from route_agent.records.checks import CheckResult
+    from route_agent.records.judgements import Judgement
 
 MAX_REMARKS = 20
 MAX_FILES = 20
@@ -33,12 +34,12 @@ def gate_markdown(judged: Judgement) -> str:
 
 
 def _lines(judged: Judgement) -> Iterator[str]:
-    grade = judged.evidence.grade.value if judged.evidence else "none"
-    yield f"### route-agent: {text(judged.verdict.value)}"
+    passed = " (the policy lets it pass)" if judged.verdict.exit_code and not judged.exit_code else ""
+    yield f"### route-agent: {text(judged.verdict.value)}{passed}"
     yield ""
     yield text(judged.reason)
     yield ""
-    yield from _table(("", ""), _facts(judged, grade))
+    yield from _table(("", ""), _facts(judged))
     if judged.evidence:
         before = {it.name: it for it in judged.baseline.results} if judged.baseline else {}
         rows = ([*_check(it), _outcome(before.get(it.name))] for it in judged.evidence.checks.results)
@@ -48,19 +49,27 @@ def _lines(judged: Judgement) -> Iterator[str]:
         yield f"- {text(notice)}"
 
 
-def _facts(judged: Judgement, grade: str) -> Iterator[tuple[str, str]]:
+def _facts(judged: Judgement) -> Iterator[tuple[str, str]]:
     raised = [f"{text(it.name)} +{it.points}" for it in judged.risk.signals if it.points]
     paths = [text(path) for path in judged.change.paths]
     more = f" and {len(paths) - MAX_FILES} more" if len(paths) > MAX_FILES else ""
     decision = judged.decision
-    yield "change", text(judged.change.summary)
+    yield "judged", f"{text(judged.target)} {text(judged.head[:10])}, {text(judged.change.summary)}"
     if paths:
         yield "files", f"{'<br>'.join(paths[:MAX_FILES])}{more}"
-    yield "proved", text(grade)
+    yield "proved", text(judged.grade.value)
     yield "risk score", f"{judged.risk.score} ({', '.join(raised) or 'no signal'})"
     yield "lane", f"{text(decision.lane)}: {text('; '.join(decision.reasons))}"
     yield "policy", f"{text(decision.policy_name)}, {text(decision.policy_hash)}"
+    for review in judged.reviews:
+        if not review.is_canary:
+            yield "verifier", text(verifier_words(review))
+    if judged.fix and judged.fix.patch_path:
+        yield "patch", f"{text(judged.fix.verdict.value)}: {text(judged.fix.patch_path)}"
+    yield "cost in dollars", text(spent(judged.cost))
     yield "seconds", f"{judged.seconds:.1f}"
+    if judged.earlier:
+        yield "from an earlier run", f"{text(judged.earlier)}, {text(judged.earlier_at)}"
     yield "isolation", text(judged.isolation)
 
 

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from route_agent.gate import Judgement
     from route_agent.records.checks import CheckResult
-    from route_agent.records.runs import Evidence
+    from route_agent.records.judgements import Judgement
 
 MAX_TESTS = 20_000
 _COUNTED = {"tests": "testcase", "failures": "failure", "errors": "error", "skipped": "skipped"}
@@ -42,11 +41,9 @@ def junit_xml(judged: Judgement) -> str:
     """The whole document."""
     root = Element("testsuites", name="route-agent")
     _verdict(SubElement(root, "testsuite", name="route-agent", time=_seconds(judged.seconds)), judged)
-    evidence = judged.evidence
-    for result in evidence.checks.results if evidence else ():
+    for result in judged.evidence.checks.results if judged.evidence else ():
         suite = SubElement(root, "testsuite", name=one_line(result.name), time=_seconds(result.seconds))
-        if evidence:
-            _check(suite, result, evidence)
+        _check(suite, result, judged)
     for suite in (root, *root.findall("testsuite")):
         for name, tag in _COUNTED.items():
             suite.set(name, str(sum(1 for _ in suite.iter(tag))))
@@ -58,24 +55,26 @@ def junit_xml(judged: Judgement) -> str:
 def _verdict(suite: Element, judged: Judgement) -> None:
     known = {
         "verdict": judged.verdict.name.lower(),
-        "grade": judged.evidence.grade.value if judged.evidence else "none",
+        "grade": judged.grade.value,
         "score": judged.risk.score,
         "lane": judged.decision.lane,
     }
     properties = SubElement(suite, "properties")
     for name, value in known.items():
         SubElement(properties, "property", name=name, value=one_line(value))
-    case = SubElement(suite, "testcase", classname="route-agent", name="verdict", time="0")
-    if judged.verdict.exit_code:
+    case = _case(suite, "route-agent", "verdict", judged.seconds)
+    if judged.exit_code:
         failure = SubElement(
             case, "failure", type=judged.verdict.name.lower(), message=one_line(judged.reason)
         )
         failure.text = visible(judged.reason)
+    elif judged.verdict.exit_code:
+        SubElement(case, "skipped", message=one_line(f"the policy lets it pass: {judged.reason}"))
     elif judged.reason:
         SubElement(case, "system-out").text = visible(judged.reason)
 
 
-def _check(suite: Element, result: CheckResult, evidence: Evidence) -> None:
+def _check(suite: Element, result: CheckResult, judged: Judgement) -> None:
     if result.outcome is Outcome.NOT_RUN:
         case = _case(suite, result.name, result.name, result.seconds)
         if result.cancelled:
@@ -86,16 +85,16 @@ def _check(suite: Element, result: CheckResult, evidence: Evidence) -> None:
     tests = result.tests or {}
     for test in _most_telling(result):
         head, _, rest = test.rpartition("::")
-        case = _case(suite, head or result.name, rest, 0.0, file_of(test))
+        case = _case(suite, head or result.name, rest, file=file_of(test))
         if tests[test] == "skipped":
             SubElement(case, "skipped")
         elif tests[test] == "failed":
-            _red(case, result, test, evidence)
+            _red(case, result, test, judged)
     if not tests or (result.outcome is Outcome.FAILED and not result.red):
         case = _case(suite, result.name, result.name, result.seconds)
         if result.outcome is Outcome.FAILED:
-            _red(case, result, "exit", evidence)
-    if result.outcome is Outcome.FAILED and result.output:
+            _red(case, result, "exit", judged)
+    if tests and result.outcome is Outcome.FAILED and result.output:
         SubElement(suite, "system-out").text = visible(result.output)
 
 
@@ -109,21 +108,25 @@ def _most_telling(result: CheckResult) -> Iterator[str]:
         yield from sorted(tests, key=lambda it: (order.get(tests[it], 1), it))[:MAX_TESTS]
 
 
-def _case(suite: Element, within: str, name: str, seconds: float, file: str = "") -> Element:
-    told = {"classname": one_line(within), "name": one_line(name), "time": _seconds(seconds)}
-    return SubElement(suite, "testcase", told | ({"file": one_line(file)} if file else {}))
+def _case(suite: Element, within: str, name: str, seconds: float | None = None, file: str = "") -> Element:
+    """A test; what a single one took is not known."""
+    told = {"classname": one_line(within), "name": one_line(name)}
+    told |= {"file": one_line(file)} if file else {}
+    return SubElement(suite, "testcase", told | ({} if seconds is None else {"time": _seconds(seconds)}))
 
 
-def _red(case: Element, result: CheckResult, test: str, evidence: Evidence) -> None:
+def _red(case: Element, result: CheckResult, test: str, judged: Judgement) -> None:
     """What a red test or check means for the change."""
-    identity = f"{result.name}::{test}"
+    evidence, identity = judged.evidence, f"{result.name}::{test}"
     raised = result.raised.get(test)
     kind = raised.kind if raised else ""
-    if test in result.flaky or identity in evidence.flaky:
+    if test in result.flaky or (evidence and identity in evidence.flaky):
         what = "red in the whole run, green by itself"
         SubElement(case, "flakyFailure", type="flaky", message=what)
-    elif identity in evidence.pre_existing:
+    elif evidence and identity in evidence.pre_existing:
         SubElement(case, "skipped", message="red before the change as well")
+    elif not (evidence and evidence.failure and judged.exit_code):
+        SubElement(case, "skipped", message="red, and that stops nothing here")
     else:
         message = kind or (result.reason if test == "exit" else "red with this change")
         failure = SubElement(case, "failure", type=one_line(kind) or "failed", message=one_line(message))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 from route_agent.records.findings import Weight
+from route_agent.records.reviews import Opinion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from route_agent.gate import Judgement
     from route_agent.records.change import Change
     from route_agent.records.checks import CheckResult
+    from route_agent.records.judgements import Judgement
+    from route_agent.records.reviews import Review
     from route_agent.records.runs import Evidence
 
 Level = Literal["error", "warning", "note"]
@@ -27,6 +29,7 @@ RULES = {
     "flaky-test": "A test was red, and green when it ran again by itself. It proves nothing.",
     "not-executed": "No green test executes these changed statements.",
     "mistake-unnoticed": "The checks stay green when this line is broken on purpose.",
+    "verifier-rejects": "A second model speaks against these lines. It may be wrong.",
 }
 
 _LEVELS: dict[Weight, Level] = {Weight.CONVICTS: "error", Weight.LOWERS: "warning", Weight.NOTES: "note"}
@@ -55,10 +58,15 @@ class Remark:
 
 
 def remarks(judged: Judgement) -> tuple[Remark, ...]:
-    """Everything that can be said about a place, what speaks against the change first."""
-    if judged.evidence is None:
-        return ()
-    found = [*_of_checks(judged.evidence, judged.change), *_of_the_change(judged.evidence)]
+    """Everything that can be said about a place, what speaks against the change first.
+
+    Only what stops something is an error.
+    """
+    found = list(_of_reviews(judged.reviews))
+    if judged.evidence:
+        found = [*_of_checks(judged.evidence, judged.change), *found, *_of_the_change(judged.evidence)]
+    if not judged.blocks:
+        found = [replace(it, level="warning") if it.level == "error" else it for it in found]
     return tuple(sorted(found, key=lambda it: _RANK[it.level]))
 
 
@@ -67,7 +75,8 @@ def _of_checks(evidence: Evidence, change: Change) -> Iterator[Remark]:
     nowhere = there[0] if there else ""
     for result in evidence.checks.failed:
         for test in sorted(result.red) or ["exit"]:
-            yield _red(result, test, evidence, nowhere)
+            if f"{result.name}::{test}" not in evidence.flaky:
+                yield _red(result, test, evidence, nowhere)
     for identity in evidence.flaky:
         check, _, test = identity.partition("::")
         what = f"{test}: red in the whole run of {check}, green by itself"
@@ -76,7 +85,7 @@ def _of_checks(evidence: Evidence, change: Change) -> Iterator[Remark]:
 
 def _red(result: CheckResult, test: str, evidence: Evidence, nowhere: str) -> Remark:
     before = f"{result.name}::{test}" in evidence.pre_existing
-    level: Level = "note" if before else "error"
+    level: Level = "note" if before else "error" if evidence.failure else "warning"
     place = file_of(test)
     if test == "exit":
         said = result.reason or f"exit {result.exit_code}"
@@ -94,6 +103,17 @@ def file_of(test: str) -> str:
     """The file that a test's id begins with; empty where it begins with something else."""
     head = test.partition("::")[0]
     return head if _FILE.match(head) and ".." not in head.split("/") else ""
+
+
+def _of_reviews(reviews: Iterable[Review]) -> Iterator[Remark]:
+    for review in reviews:
+        if review.is_canary or review.opinion is not Opinion.REJECT:
+            continue
+        what = f"{review.model} rejects it: {'; '.join(review.reasons)}"
+        for cited in review.cited:
+            path, _, line = cited.rpartition(":")
+            number = int(line) if path and line.isdecimal() else 0
+            yield Remark("verifier-rejects", "warning", path or cited, number, number, what)
 
 
 def _of_the_change(evidence: Evidence) -> Iterator[Remark]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,11 +20,11 @@ from route_agent.report.inert import visible, write_file
 from route_agent.report.remarks import RULES, remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from route_agent.gate import Judgement
     from route_agent.records.checks import CheckResult
+    from route_agent.records.judgements import Judgement
     from route_agent.report.remarks import Remark
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -56,10 +57,10 @@ def sarif_object(judged: Judgement) -> dict[str, Any]:
         "automationDetails": {"id": "route-agent/"},
         "columnKind": "unicodeCodePoints",
         "invocations": [_invocation(judged, len(placed) - len(shown))],
-        "results": [_result(it, rules) for it in shown],
+        "results": list(_results(shown, rules)),
         "properties": {
             "verdict": judged.verdict.name.lower(),
-            "grade": judged.evidence.grade.value if judged.evidence else "none",
+            "grade": judged.grade.value,
             "score": judged.risk.score,
             "lane": judged.decision.lane,
             "policy": _words(judged.decision.policy_name),
@@ -72,16 +73,23 @@ def _rule(rule: str) -> dict[str, Any]:
     return {"id": rule, "shortDescription": {"text": RULES.get(rule) or f"{rule.replace('-', ' ')}."}}
 
 
-def _result(remark: Remark, rules: Sequence[str]) -> dict[str, Any]:
-    words = _words(remark.what)
+def _results(shown: Sequence[Remark], rules: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Each result with a fingerprint without lines: it stays the same thing when other lines move."""
+    seen = Counter[str]()
+    for remark in shown:
+        digest = _digest((remark.rule, _uri(remark.path), _words(remark.what)))
+        seen[digest] += 1
+        yield _result(remark, rules.index(remark.rule), f"{digest}:{seen[digest]}")
+
+
+def _result(remark: Remark, rule: int, fingerprint: str) -> dict[str, Any]:
     return {
         "ruleId": remark.rule,
-        "ruleIndex": rules.index(remark.rule),
+        "ruleIndex": rule,
         "level": remark.level,
-        "message": {"text": words},
+        "message": {"text": _words(remark.what)},
         "locations": [_location(remark)],
-        # without the line, so that it is the same thing when other lines move
-        "partialFingerprints": {"routeAgent/v1": _digest((remark.rule, remark.path, words))},
+        "partialFingerprints": {"routeAgent/v1": fingerprint},
     }
 
 
@@ -107,11 +115,11 @@ def _invocation(judged: Judgement, left_out: int) -> dict[str, Any]:
     notes = [("note", _words(it)) for it in judged.notices]
     notes += [("warning", _check(it)) for it in results if it.outcome is Outcome.NOT_RUN]
     notes += [("warning", f"{left_out} more results are left out")] if left_out else []
-    level = "error" if judged.verdict.exit_code else "note"
+    level = "error" if judged.exit_code else "note"
     notes.append((level, _words(f"{judged.verdict.value}: {judged.reason}")))
     return {
         "executionSuccessful": judged.verdict is not Verdict.ENVIRONMENT,
-        "exitCode": judged.verdict.exit_code,
+        "exitCode": judged.exit_code,
         "toolExecutionNotifications": [{"level": it, "message": {"text": words}} for it, words in notes],
     }
 
@@ -128,4 +136,4 @@ def _words(told: str) -> str:
 
 def _digest(parts: Iterable[str]) -> str:
     joined = "\0".join(parts)
-    return hashlib.sha256(joined.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return hashlib.sha256(joined.encode()).hexdigest()[:32]

@@ -6,15 +6,29 @@ import base64
 import hashlib
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from route_agent.errors import UsageError
+from route_agent.report.page import telling
+from route_agent.report.page.charts import mark
 from route_agent.report.page.diffs import blocks
-from route_agent.report.words import money, spent
+from route_agent.report.page.words import count, moment, one_line, percent, seconds, short
+from route_agent.report.words import money, quote_words, spent, track_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# as the templates call them
+WORDS = SimpleNamespace(
+    money=telling.usd,
+    ends=telling.ends,
+    total=telling.total,
+    places=telling.places,
+    survivors=telling.survivors,
+    track=track_words,
+    quote=quote_words,
+)
 _FOLDER = Path(__file__).with_name("templates")
 _DIFF_TAGS = {"added": "ins", "removed": "del", "file": "b", "hunk": "i", "context": "span"}
 
@@ -55,6 +69,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals |= {"words": WORDS, "mark": mark}
     made.filters |= {
         "money": money,
         "spent": _spent,
@@ -76,11 +91,15 @@ def fill(template: str, **values: Any) -> str:
     style, script = (_FOLDER.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     only = f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'"
     allowed = f"{only}; img-src data:; base-uri 'none'; form-action 'none'"
-    text = environment().get_template(template).render(
-        style=Markup(style),  # noqa: S704 - our own files
-        script=Markup(script),  # noqa: S704
-        allowed=Markup(allowed),  # noqa: S704
-        **values,
+    text = (
+        environment()
+        .get_template(template)
+        .render(
+            style=Markup(style),  # noqa: S704 - our own files
+            script=Markup(script),  # noqa: S704
+            allowed=Markup(allowed),  # noqa: S704
+            **values,
+        )
     )
     return text.encode("utf-8", "replace").decode()  # half a pair of surrogates has no place in a file
 
@@ -96,46 +115,6 @@ def _hash(text: str) -> str:
 def _spent(cost: Any) -> str:
     told = spent(cost)
     return told if told.startswith("unknown") else f"${told}"
-
-
-def seconds(value: float | None) -> str:
-    """Seconds, or minutes and hours where those are easier to read."""
-    if value is None:
-        return "unknown"
-    if value < 100:
-        return f"{value:.1f} s"
-    if value < 6000:
-        return f"{value / 60:.1f} min"
-    return f"{value / 3600:.1f} h"
-
-
-def percent(value: float | None) -> str:
-    """A share (0 to 1) in per cent; one digit more below ten."""
-    if value is None:
-        return "unknown"
-    per_cent = 100 * value
-    return f"{per_cent:.1f} %" if 0 < per_cent < 9.95 else f"{per_cent:.0f} %"
-
-
-def count(value: int) -> str:
-    """A number with its thousands apart."""
-    return f"{value:,}"
-
-
-def moment(at: str) -> str:
-    """A moment to the minute."""
-    return at[:16].replace("T", " ")
-
-
-def one_line(text: str, most: int = 120) -> str:
-    """The first line that says something, shortened."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= most else f"{line[: most - 1]}…"
-
-
-def short(text: str, most: int) -> str:
-    """A text, cut to a length where it is longer, with what was left out."""
-    return text if len(text) <= most else f"{text[:most]}\n… {len(text) - most} characters more"
 
 
 def diff(text: str, most: int) -> Any:

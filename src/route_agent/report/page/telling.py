@@ -1,0 +1,55 @@
+"""Figures in a few words each, as every part of a page says them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from route_agent.report.words import money
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from route_agent.records.figures import Estimate, Share, Spend
+
+
+def usd(micro_usd: float | None) -> str:
+    """Dollars with three significant digits, `unknown` where unknown."""
+    return money(None if micro_usd is None else round(micro_usd))
+
+
+def ends(share: Share) -> str:
+    """The ends of a share's 95 % interval, in per cent."""
+    low, high = (
+        f"{100 * it:.1f}" if 0 < share.high < 0.0995 else f"{100 * it:.0f}" for it in (share.low, share.high)
+    )
+    return f"{low}, {high}"
+
+
+def interval(share: Share) -> str:
+    """A share with its interval and n."""
+    if share.value is None:
+        return "unknown (n=0)"
+    return f"{100 * share.value:.0f} % [{ends(share)}] (n={share.whole:,})"
+
+
+def estimate(it: Estimate) -> str:
+    """A sum of money with its interval."""
+    within = "" if it.low is None else f" [{usd(it.low)}, {usd(it.high)}]"
+    return f"{usd(it.value)}{within}"
+
+
+def total(spend: Spend) -> str:
+    """What was spent; where a call has no price, at least how much."""
+    return f"unknown (≥ {usd(spend.calls)})" if spend.unknown_calls else usd(spend.total)
+
+
+def places(found: Sequence[tuple[str, int]], most: int = 5) -> str:
+    """A few places as `path:line`, and how many more."""
+    told = ", ".join(f"{path}:{line}" for path, line in found[:most])
+    return told if len(found) <= most else f"{told} and {len(found) - most} more"
+
+
+def survivors(found: Sequence[tuple[str, int, str]], most: int = 5) -> str:
+    """The mistakes that nobody noticed."""
+    told = ", ".join(f"{path}:{line} {operator}" for path, line, operator in found[:most])
+    return told if len(found) <= most else f"{told} and {len(found) - most} more"
