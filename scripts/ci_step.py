@@ -4,8 +4,8 @@ All that comes in stands in variables, and nothing of it is ever read by a shell
 may hold a stranger's words: names of files and tests, output of checks. None of it may speak to the runner
 (`::error::`, `##[…]`) or be read as Markdown.
 
-Inputs: ROUTE_AGENT_TASK, _BASE, _POLICY, _MAX_USD, _DIRECTORY, and _REPORTS, the folder for the reports on a
-judged change; all of them may be missing. The variables GITHUB_OUTPUT, GITHUB_STEP_SUMMARY and
+Inputs: ROUTE_AGENT_TASK, _BASE, _HEAD, _POLICY, _FIX, _MAX_USD, _DIRECTORY, and _REPORTS, the folder for the
+reports on a judged change; all of them may be missing. The variables GITHUB_OUTPUT, GITHUB_STEP_SUMMARY and
 GITHUB_EVENT_PATH are used where they are set, and annotations are made where GITHUB_ACTIONS is.
 """
 
@@ -115,8 +115,12 @@ def arguments(environment: Mapping[str, str], *, base: str, with_task: bool) -> 
     command += ["--json", "-C", environment.get("ROUTE_AGENT_DIRECTORY", "") or "."]
     command += [f"--base={base}"] if base else []
     command += [f"--policy={policy}"] if policy else []
+    head = environment.get("ROUTE_AGENT_HEAD", "")
+    fixes = not with_task and environment.get("ROUTE_AGENT_FIX", "") == "true"
+    command += [f"--head={head}"] if head and not with_task else []
+    command += ["--fix"] if fixes else []
+    command += [f"--max-usd={max_usd}"] if max_usd and (with_task or fixes) else []
     if with_task:
-        command += [f"--max-usd={max_usd}"] if max_usd else []
         command += ["--task", "-"]  # on standard input: no limit of length, and no text that is an option
     return command
 

@@ -55,7 +55,9 @@ class Clone(Sandpit):
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def told(self, *lines: str, remote: str = "origin", url: str = "", env: dict[str, str] | None = None) -> Result:
+    def told(
+        self, *lines: str, remote: str = "origin", url: str = "", env: dict[str, str] | None = None
+    ) -> Result:
         """What the hook says where git tells it these lines; much quicker than a push."""
         stdin = "".join(f"{line}\n" for line in lines)
         return self.run("hook", "run", "--", remote, url or str(self.remote), stdin=stdin, env=env)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -29,10 +30,13 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def apart(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folders of our own for everything that lies outside a repository."""
-    home = tmp_path_factory.mktemp("apart")
+    folder = tmp_path_factory.getbasetemp() / "apart"  # whose thousands no other folder has to be told from
+    folder.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(dir=folder))
     for name in ("CONFIG", "STATE", "CACHE", "DATA"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
-    for name in [*KEYS, *(name for name in os.environ if name.startswith("GIT_"))]:
+    theirs = ("GIT_", "OTEL_", "ROUTE_AGENT_LANE", "ROUTE_AGENT_MODEL_", "ROUTE_AGENT_MAX_USD")
+    for name in [*KEYS, *(name for name in os.environ if name.startswith(theirs))]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

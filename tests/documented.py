@@ -153,7 +153,7 @@ class Shell:
         address = str(place / "link")
         self._link.bind(address)
         self._link.listen()
-        stand_in = programs / "route-agent"
+        self.program = stand_in = programs / "route-agent"
         stand_in.write_text(_STAND_IN.format(python=sys.executable, program=PROGRAM, address=address))
         stand_in.chmod(0o755)
         self._environment = {**environment, "PATH": f"{programs}:{environment['PATH']}"}

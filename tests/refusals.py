@@ -83,10 +83,10 @@ def running(*argv: str) -> list[int]:
     """Processes with exactly these arguments, behind walls as well. One that has ended has none any more."""
     wanted = b"".join(os.fsencode(word) + b"\0" for word in argv)
     found = []
-    for name in os.listdir("/proc"):
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if name.isdigit() and Path("/proc", name, "cmdline").read_bytes() == wanted:
-                found.append(int(name))
+            if (folder / "cmdline").read_bytes() == wanted:
+                found.append(int(folder.name))
         except OSError:
             continue
     return found

@@ -45,6 +45,16 @@ checks:
   - {name: unit, kind: test, run: [python3, -c, "%s"], timeout: 60}
 accept: {fast: ran, strong: ran}
 """ % CHECK.replace('"', '\\"')  # noqa: UP031 - braces are YAML's here
+# for what has nothing to do with proof: a check that only looks, and no more is asked of a patch
+LIGHT = (
+    POLICY.split("checks:", maxsplit=1)[0]
+    + """\
+checks:
+  - {name: unit, kind: lint, run: [grep, -q, 'return a + b', calc.py], timeout: 60}
+accept: {fast: static, strong: static}
+routing: {confidence_threshold: 0}
+"""
+)
 
 FIX = """\
 SUMMARY: add adds again
@@ -95,7 +105,7 @@ class Sandpit:
             self.write(name, text)
         if policy is not None:
             self.write(".route-agent/policy.yaml", policy)
-        self.commit("start")
+        self._commit("start")
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=self.root, capture_output=True, text=True, check=False)
@@ -109,9 +119,12 @@ class Sandpit:
         return file
 
     def commit(self, message: str) -> str:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        self._commit(message)
         return self.git("rev-parse", "HEAD").strip()
+
+    def _commit(self, message: str) -> None:
+        self.git("add", "--all")
+        self.git("-c", "maintenance.auto=false", "commit", "--quiet", "--allow-empty", "-m", message)
 
     def run(
         self, *arguments: str, env: dict[str, str] | None = None, stdin: str = "", timeout: float = 90

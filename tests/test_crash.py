@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from loopback import Fault, Loopback, Reply
 from refusals import TASK, fixing, plain, rows, running, unlike_any_other, untouched
-from sandpit import FIX, POLICY, PROGRAM, Result, Sandpit, provider_env
+from sandpit import FIX, LIGHT, POLICY, PROGRAM, Result, Sandpit, provider_env
 
 from route_agent import places
 from route_agent.records.checks import IsolationLevel
@@ -218,7 +218,7 @@ def test_a_scratch_that_was_damaged_is_made_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--apply", "--commit"])
 def test_a_delivery_is_not_torn_apart_by_ctrl_c(tmp_path: Path, option: str) -> None:
-    pit = Sandpit(tmp_path / "pit")
+    pit = Sandpit(tmp_path / "pit", policy=LIGHT)
     shim = (
         tmp_path / "bin" / "git"
     )  # presses the keys, for the whole group, when the tree is about to be written
@@ -261,7 +261,7 @@ def test_many_runs_at_once_each_have_a_scratch_of_their_own(tmp_path: Path) -> N
 
 
 def test_of_two_runs_that_apply_the_same_patch_one_wins(tmp_path: Path) -> None:
-    pit = Sandpit(tmp_path / "pit")
+    pit = Sandpit(tmp_path / "pit", policy=LIGHT)
     task = (*fixing(pit), "--apply")
 
     with ThreadPoolExecutor(3) as pool:
@@ -285,15 +285,15 @@ def test_of_two_runs_that_apply_the_same_patch_one_wins(tmp_path: Path) -> None:
         ("2>&1 | true", "141", ""),
         ("| true", "141", ""),
         (">&-", "0", ""),
-        ("2>&-", "0", "accepted at discriminating"),
+        ("2>&-", "0", "accepted at static"),
         ("<&- >&- 2>&-", "0", ""),
         ("> /dev/full", "6", ""),
         ("--json > /dev/full", "6", ""),
-        ("2> /dev/full", "0", "accepted at discriminating"),
+        ("2> /dev/full", "0", "accepted at static"),
     ],
 )
 def test_output_that_nobody_takes_stops_no_run(tmp_path: Path, ending: str, code: str, says: str) -> None:
-    pit = Sandpit(tmp_path / "pit")
+    pit = Sandpit(tmp_path / "pit", policy=LIGHT)
     before = pit.state()
     command = f'"$@" {ending}; echo "${{PIPESTATUS[0]}}" >{tmp_path}/code'
 
@@ -312,7 +312,7 @@ def test_output_that_nobody_takes_stops_no_run(tmp_path: Path, ending: str, code
 
 
 def test_every_command_can_be_piped_into_a_reader_that_leaves(tmp_path: Path) -> None:
-    pit = Sandpit(tmp_path / "pit")
+    pit = Sandpit(tmp_path / "pit", policy=LIGHT)
     assert pit.run(*fixing(pit)).exit_code == 0
 
     for command in ("explain --task x", "ledger", "stats", "doctor", "show", "--help"):

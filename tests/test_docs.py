@@ -146,7 +146,10 @@ def test_the_vocabularies_of_the_schemas_are_those_of_the_program() -> None:
     assert told["isolation"]["level"]["enum"] == values(IsolationLevel)
     assert told["signal"]["provenance"]["enum"] == values(Provenance)
     assert told["decision"]["task_class"]["enum"] == list(get_args(TaskClass))
-    assert schema("gate")["properties"]["grade"]["enum"] == values(Grade)
+    gate = schema("gate")["properties"]
+    assert gate["grade"]["enum"] == values(Grade)
+    assert gate["failure"]["enum"] == [*values(Failure), None]
+    assert set(gate["exit_code"]["enum"]) == {Verdict[it.upper()].exit_code for it in gate["verdict"]["enum"]}
 
 
 def test_a_run_that_escalates_and_its_report_from_the_ledger_fit_the_schema(
@@ -249,7 +252,7 @@ def test_an_error_fits_its_schema(pit: Sandpit, arguments: tuple[str, ...], code
 
 
 def test_a_faulty_command_line_prints_no_object(pit: Sandpit) -> None:
-    for arguments in (("--json", "--bogus"), ("gate", "--json")):
+    for arguments in (("--json", "--bogus"), ("gate", "--json", "--bogus")):
         done = pit.run(*arguments)
         assert (done.exit_code, done.stdout) == (2, "")
 
@@ -288,6 +291,7 @@ POLICY_TABLES: dict[str, type[BaseModel]] = {
     "verify": policy.VerifyRules,
     "flaky": policy.FlakyRules,
     "gate": policy.GateRules,
+    "targets": policy.Targets,
     "limits": policy.Limits,
 }
 CONFIG_TABLES: dict[str, type[BaseModel]] = {
@@ -295,6 +299,7 @@ CONFIG_TABLES: dict[str, type[BaseModel]] = {
     "providers": config.Provider,
     "rates": config.Rate,
     "budgets": config.Budgets,
+    "telemetry": config.Telemetry,
     "floor": strictness.Floor,
     "trust": config.Trust,
 }
@@ -363,6 +368,7 @@ def parses_as_config(text: str) -> None:
         ("docs/config.md", parses_as_config, 4),
         ("docs/lanes.md", parses_as_policy, 2),
         ("docs/agents.md", parses_as_policy, 2),
+        ("docs/telemetry.md", parses_as_config, 1),
     ],
 )
 def test_every_example_is_read_and_what_is_shown_as_refused_is_refused(

@@ -2,79 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from sandpit import Result, Sandpit
+from clones import QUICK, ZEROS, Clone, script
+from sandpit import PROGRAM, Sandpit
 
+from route_agent.errors import UsageError
 from route_agent.hooks.refs import Ref, read_refs
 from route_agent.hooks.script import KEPT
-from route_agent.errors import UsageError
-
-QUICK = """\
-version: 1
-checks:
-  - {name: unit, kind: test, run: [sh, -c, "test ! -f broken"]}
-"""
-ZEROS = "0" * 40
-
-
-class Clone(Sandpit):
-    """A repository whose `main` has been pushed to a bare one beside it, before any hook was there."""
-
-    def __init__(self, root: Path, policy: str = QUICK) -> None:
-        super().__init__(root, policy=policy)
-        self.remote = root.parent / "remote.git"
-        subprocess.run(["git", "init", "--quiet", "--bare", "-b", "main", str(self.remote)], check=True)
-        self.git("remote", "add", "origin", str(self.remote))
-        self.git("push", "--quiet", "origin", "main")
-
-    @property
-    def hooks(self) -> Path:
-        return self.root / ".git" / "hooks"
-
-    def install(self) -> Result:
-        done = self.run("hook", "install")
-        assert done.exit_code == 0, done.stderr
-        return done
-
-    def push(self, *arguments: str, cwd: Path | None = None, **env: str) -> Result:
-        done = subprocess.run(
-            ["git", "push", *(arguments or ("origin", "main"))],
-            cwd=cwd or self.root,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env={**os.environ, **env},
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
-
-    def change(self, message: str = "more") -> str:
-        self.write("calc.py", (self.root / "calc.py").read_text() + f"# {message}\n")
-        return self.commit(message)
-
-    def break_it(self) -> str:
-        self.write("broken", "")
-        return self.commit("break it")
-
-    def has(self, ref: str) -> str:
-        """The commit that the remote has under a name, or nothing."""
-        command = ["git", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"]
-        return subprocess.run(command, cwd=self.remote, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path / "work")
-
-
-def script(file: Path, text: str) -> bytes:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f"#!/bin/sh\n{text}\n")
-    file.chmod(0o755)
-    return file.read_bytes()
 
 
 def test_a_push_that_passes_goes_on_and_its_report_is_shown(clone: Clone) -> None:
@@ -148,43 +91,15 @@ def test_a_deleted_branch_is_not_judged(clone: Clone) -> None:
 
 
 def test_a_new_branch_is_compared_with_the_default_branch_of_the_remote(clone: Clone) -> None:
-    clone.install()
-    start = clone.git("rev-parse", "HEAD").strip()
+    start = clone.head
     clone.git("switch", "--quiet", "--create", "topic")
     clone.change("one")
-    clone.break_it()
+    head = clone.break_it()
 
-    done = clone.push("origin", "topic")
+    done = clone.told(f"refs/heads/topic {head} refs/heads/topic {ZEROS}")
 
-    assert done.exit_code != 0
+    assert done.exit_code == 1
     assert f"refs/heads/topic: {start[:10]}.." in done.stderr
-    assert clone.has("topic") == ""
-
-
-def test_where_the_remote_has_nothing_to_compare_with_the_push_goes_on_and_says_so(clone: Clone) -> None:
-    empty = clone.root.parent / "empty.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", str(empty)], check=True)
-    clone.git("remote", "add", "empty", str(empty))
-    clone.install()
-    clone.break_it()
-
-    by_name = clone.push("empty", "main")
-    by_address = clone.push(str(empty), "main:other")
-
-    assert by_name.exit_code == by_address.exit_code == 0
-    assert "refs/heads/main: not judged: nothing to compare with on empty" in by_name.stderr
-    assert "nothing to compare with on an address without a name" in by_address.stderr
-
-
-def test_history_without_a_common_commit_is_not_judged_and_says_so(clone: Clone) -> None:
-    clone.install()
-    clone.git("switch", "--quiet", "--orphan", "pages")
-    clone.break_it()
-
-    done = clone.push("origin", "pages")
-
-    assert done.exit_code == 0, done.stderr
-    assert "refs/heads/pages: not judged: nothing to compare with on origin" in done.stderr
 
 
 def test_a_tag_is_judged_as_its_commit_and_equal_commits_once(clone: Clone) -> None:
@@ -213,17 +128,15 @@ def test_a_tag_on_a_pushed_commit_or_on_a_file_holds_nothing_new(clone: Clone) -
 
 
 def test_a_forced_push_is_judged_from_where_the_histories_part(clone: Clone) -> None:
-    start = clone.git("rev-parse", "HEAD").strip()
-    clone.change()
+    start, there = clone.head, clone.change()
     clone.git("push", "--quiet", "origin", "main")
-    clone.install()
     clone.git("reset", "--quiet", "--hard", start)
-    clone.break_it()
+    head = clone.break_it()
 
-    done = clone.push("--force", "origin", "main")
+    done = clone.told(f"refs/heads/main {head} refs/heads/main {there}")
 
-    assert done.exit_code != 0
-    assert f"refs/heads/main: {start[:10]}.." in done.stderr
+    assert done.exit_code == 1
+    assert f"refs/heads/main: {start[:10]}..{head[:10]}" in done.stderr
 
 
 def test_a_remote_value_that_is_not_here_is_replaced_by_the_default_branch(clone: Clone) -> None:
@@ -291,6 +204,92 @@ def test_an_earlier_hook_that_is_a_link_is_kept_and_given_back_as_one(clone: Clo
     clone.run("hook", "uninstall")
 
     assert hook.readlink() == Path("../../tools/check")
+
+
+OLD = """\
+#!/bin/sh
+# route-agent pre-push hook: made by `route-agent hook install`, removed by `route-agent hook uninstall`.
+kept=$(dirname -- "$0")/pre-push.route-agent-kept
+refs=$(cat && printf .)
+for program in {program}; do
+  "$program" --version </dev/null >/dev/null 2>&1 || continue
+  printf %s "${{refs%.}}" | "$program" hook run -- "$@"
+  exit
+done
+"""
+
+
+def test_a_hook_that_an_earlier_version_wrote_still_works_and_is_renewed(clone: Clone) -> None:
+    clone.install()
+    now = (clone.hooks / "pre-push").read_bytes()
+    kept = script(clone.hooks / KEPT, "exit 0")
+    (clone.hooks / "pre-push").write_text(OLD.format(program=PROGRAM))
+    start, head = clone.head, clone.change()
+
+    told = clone.told(f"refs/heads/main {head} refs/heads/main {start}")
+    renewed = clone.install()
+
+    assert "was written by an earlier version: route-agent hook install renews it" in told.stderr
+    assert "renewed (an earlier version had written it)" in renewed.stdout
+    assert (clone.hooks / "pre-push").read_bytes() == now
+    assert (clone.hooks / KEPT).read_bytes() == kept
+    assert "earlier version" not in clone.install().stdout
+
+
+def test_what_has_a_verdict_is_told_again_and_nothing_runs(clone: Clone) -> None:
+    clone.install()
+    start, head = clone.head, clone.change()
+    line = f"refs/heads/{{}} {head} refs/heads/{{}} {start}"
+    first = clone.told(line.format("a", "a"))
+
+    again = clone.told(line.format("b", "b"))
+    clone.write(".git/info/exclude", "seen\n")
+    clone.write("seen", "an ignored file, which checks can see")
+    otherwise = clone.told(line.format("c", "c"))
+
+    assert "checks: unit passed" in first.stderr
+    assert again.exit_code == 0
+    assert "result    passed at ran" in again.stderr
+    assert "from an earlier run, nothing was run" in again.stderr
+    assert "checks" not in again.stderr
+    assert "from an earlier run, nothing was run" not in otherwise.stderr
+
+
+def test_what_failed_is_looked_at_anew(clone: Clone) -> None:
+    line = f"refs/heads/a {clone.break_it()} refs/heads/a {ZEROS}"
+
+    assert [clone.told(line).stderr.count("checks: unit failed") for _ in range(2)] == [1, 1]
+
+
+def test_to_tell_a_verdict_again_hardly_anything_is_imported(clone: Clone) -> None:
+    start, head = clone.head, clone.change()
+    line = f"refs/heads/a {head} refs/heads/a {start}\n"
+    clone.told(line.strip())
+    code = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*{it.partition('.')[0] for it in sys.modules}))\n"
+        "sys.argv = ['route-agent', 'hook', 'run', '--', 'origin', 'x']\n"
+        "from route_agent.__main__ import main; main()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=clone.root, input=line, capture_output=True, text=True, check=True
+    )
+
+    assert "nothing was run" in done.stderr
+    assert "route_agent" in done.stdout
+    assert not set(done.stdout.split()) & {"typer", "click", "pydantic", "yaml", "rich", "psutil", "git"}
+
+
+def test_where_nothing_is_pushed_the_program_is_not_even_started(clone: Clone) -> None:
+    clone.install()
+    hook = clone.hooks / "pre-push"
+    hook.write_text(hook.read_text().replace(f"for program in {PROGRAM}", "exit 9; for program in"))
+
+    done = clone.push()
+
+    assert done.exit_code == 0
+    assert done.stderr == "Everything up-to-date\n"
 
 
 def test_to_install_twice_changes_nothing_and_keeps_the_earlier_hook(clone: Clone) -> None:
@@ -424,7 +423,17 @@ def test_variables_of_git_that_point_elsewhere_are_not_obeyed(clone: Clone, tmp_
     before = other.state()
     start = clone.git("rev-parse", "HEAD").strip()
     head = clone.break_it()
-    env = {"GIT_DIR": str(other.root / ".git"), "GIT_WORK_TREE": str(other.root), "GIT_INDEX_FILE": "x"}
+    objects = str(other.root / ".git" / "objects")
+    env = {
+        "GIT_DIR": str(other.root / ".git"),
+        "GIT_WORK_TREE": str(other.root),
+        "GIT_INDEX_FILE": "x",
+        "GIT_OBJECT_DIRECTORY": objects,
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": objects,
+        "GIT_QUARANTINE_PATH": objects,
+        "GIT_NAMESPACE": "x",
+        "GIT_CONFIG_PARAMETERS": "'core.hooksPath=/nowhere'",
+    }
 
     done = clone.run("hook", "run", "origin", "url", stdin=f"a {head} a {start}\n", env=env)
     installed = clone.run("hook", "install", env=env)
@@ -462,21 +471,31 @@ def test_checks_that_cannot_run_stop_the_push_with_the_reason(tmp_path: Path) ->
     done = clone.run("hook", "run", "origin", "url", stdin=f"a {head} refs/heads/a {start}\n")
 
     assert done.exit_code == 6
-    assert "error: checks cannot run here: unit: not found: no-such-program" in done.stderr
+    assert "checks cannot run here: unit: not found: no-such-program" in done.stderr
     assert "git push --no-verify" in done.stderr
 
 
 def test_a_branch_name_is_never_read_by_a_shell(clone: Clone) -> None:
-    clone.install()
     name = "$(touch${IFS}pwned)`touch${IFS}pwned`;'\"&"
-    clone.git("switch", "--quiet", "--create", name)
-    clone.change()
+    clone.install()
+    clone.git("push", "--quiet", "--no-verify", "origin", f"main:refs/heads/{name}")
 
-    done = clone.push("origin", name)
+    done = clone.push("origin", f":refs/heads/{name}")
 
     assert done.exit_code == 0, done.stderr
-    assert f"refs/heads/{name}: " in done.stderr
+    assert f"refs/heads/{name}: deleted" in done.stderr
     assert not list(clone.root.parent.rglob("pwned"))
+
+
+@pytest.mark.parametrize(
+    "name", ["refs/heads/caf\u00e9", "refs/heads/\u202egnp", "refs/x/HEAD", "refs/notes/commits"]
+)
+def test_a_ref_of_any_name_is_judged_and_shown_without_being_obeyed(clone: Clone, name: str) -> None:
+    done = clone.told(f"{name} {clone.head} {name} {ZEROS}")
+
+    assert done.exit_code == 0
+    assert "nothing new, nothing to judge" in done.stderr
+    assert "\u202e" not in done.stderr
 
 
 def test_a_repository_whose_path_has_quotes_and_spaces_is_pushed_from(tmp_path: Path) -> None:
@@ -494,8 +513,8 @@ def test_what_git_never_says_is_a_usage_error(clone: Clone) -> None:
 
 
 def test_a_local_ref_may_be_an_expression_with_spaces() -> None:
-    assert read_refs(f"HEAD^{{/fix it}} {'a' * 40} refs/heads/x {ZEROS}\n".encode()) == [
-        Ref("HEAD^{/fix it}", "a" * 40, "refs/heads/x", ZEROS)
-    ]
+    assert read_refs(f"HEAD^{{/fix it}} {'a' * 40} refs/heads/x {ZEROS}\n".encode()) == (
+        Ref("HEAD^{/fix it}", "a" * 40, "refs/heads/x", ZEROS),
+    )
     with pytest.raises(UsageError, match="not what git tells"):
         read_refs(b"nonsense\n")

@@ -318,7 +318,7 @@ def test_data_is_redacted_by_field_with_its_names() -> None:
 
 # --- time --------------------------------------------------------------------------------------------------
 
-MEGABYTE = 1_000_000
+LONG = 300_000
 HARD = {
     **{f"{kind.name} begun again and again": kind.words[0] for kind in KINDS},
     **{f"{kind.name} as words": f"{kind.words[0]} " for kind in KINDS},
@@ -350,11 +350,11 @@ HARD = {
 
 
 @pytest.mark.parametrize("piece", HARD.values(), ids=HARD)
-def test_a_megabyte_made_to_be_slow_takes_its_time_by_length_only(piece: str) -> None:
+def test_a_long_text_made_to_be_slow_takes_its_time_by_length_only(piece: str) -> None:
     def seconds(length: int) -> float:
         text = piece * (length // len(piece) + 1)
         began = time.process_time()
         redact(text)
         return time.process_time() - began
 
-    assert seconds(MEGABYTE) < 3.0
+    assert seconds(LONG) < 1.5  # a tenth of it as a rule; what grows by the square takes a minute

@@ -29,7 +29,8 @@ from pathlib import Path
 
 # variables that no module looks at while it is imported
 _LATE = re.compile(
-    r"XDG_\w+|\w+_(KEY|TOKEN|SECRET)|GIT_\w+|PATH|HOME|NO_COLOR|TERM|COLUMNS|PYTEST_\w+|ROUTE_AGENT_\w+"
+    r"XDG_\w+|(\w+_)?(KEY|TOKEN|SECRET)|GIT_\w+|PATH|HOME|CI|NO_COLOR|TERM|COLUMNS|PYTEST_\w+|ROUTE_AGENT_\w+"
+    r"|GITHUB_\w+|RUNNER_\w+|PWD|OLDPWD|SHLVL|_"
 )
 # of others than ourselves, what a command may come to need
 _MODULES = (
@@ -233,6 +234,18 @@ def _read_everything() -> None:
     redaction.redact("token=abc key: x" * 9)
 
 
+def _look_at_the_streams_again() -> None:
+    """Streams of other kinds have taken the numbers: what was a file may be a pipe, in which nothing is sought."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        known = getattr(sys, name)
+        mode = "w" if number else "r"
+        made = open(  # noqa: SIM115 - it is the process's own
+            number, mode, encoding=known.encoding, errors=known.errors, closefd=False
+        )
+        made.reconfigure(line_buffering=number == 2)
+        setattr(sys, name, made)
+
+
 def _main() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     sys.path.pop(0)  # the tests are no modules of the program
@@ -250,6 +263,7 @@ def _main() -> None:
     os.environ.clear()
     os.environ.update(order["environment"])  # type: ignore[call-overload]
     os.chdir(str(order["cwd"]))
+    _look_at_the_streams_again()
     sys.argv = [*order["arguments"]]  # type: ignore[misc]
     sys.path.insert(0, str(Path(sys.argv[0]).parent))
     from route_agent.__main__ import main

@@ -29,7 +29,24 @@ ScratchKind = Literal["auto", "overlay", "mirror"]
 
 MAX_RATE_USD = 1_000_000  # what a call costs must fit the ledger's whole numbers
 
+TELEMETRY_OF_ENVIRONMENT = "environment"
+
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def refuse_address(value: str) -> None:
+    """Refuse what is no address, would send in the clear, or holds a password.
+
+    Raises:
+        ValueError: in words for a person.
+    """
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address like https://host/v1")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise ValueError("plain http is only for this machine; use https")
+    if parts.username or parts.password:
+        raise ValueError("no user or password in an address; use key_env")
 
 
 class Provider(Strict):
@@ -57,13 +74,7 @@ class Provider(Strict):
     @field_validator("base_url")
     @classmethod
     def _encrypted_unless_local(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("an address like https://host/v1")
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise ValueError("plain http is only for this machine; use https")
-        if parts.username or parts.password:
-            raise ValueError("no user or password in an address; use key_env")
+        refuse_address(value)
         return value
 
 
@@ -113,11 +124,22 @@ class Minutes(Strict):
 
 
 class Telemetry(Strict):
-    """Where traces go, by OTLP over HTTP; off without an endpoint. `content`: briefs and patches, too."""
+    """Where traces go, by OTLP over HTTP; off without an endpoint. `content`: briefs and patches, too.
+
+    `endpoint: environment` is wherever OTEL_EXPORTER_OTLP_ENDPOINT says. `headers` names the variables that
+    hold their values.
+    """
 
     endpoint: str = ""
     headers: dict[str, EnvName] = {}
     content: bool = False
+
+    @field_validator("endpoint")
+    @classmethod
+    def _encrypted_unless_local(cls, value: str) -> str:
+        if value not in ("", TELEMETRY_OF_ENVIRONMENT):
+            refuse_address(value)
+        return value
 
 
 class Config(Strict):

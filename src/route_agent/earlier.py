@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,21 @@ if TYPE_CHECKING:
 
     from route_agent.repo.repository import Repository
 
-__all__ = ["Earlier", "Standing", "keep_again", "key_of", "messages", "new_id", "stands", "verdict_for"]
+__all__ = [
+    "Earlier",
+    "Standing",
+    "keep_again",
+    "key_of",
+    "messages",
+    "new_id",
+    "stands",
+    "tell_again",
+    "verdict_for",
+]
 
 MESSAGES = 50  # the latest commits whose messages count
 _MOST_CHARACTERS = 20_000
+_MOST_BYTES = 4 * 1024 * 1024  # more than a policy or a configuration may have
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
@@ -112,19 +124,24 @@ def stands(repository: Repository, key: str) -> Earlier | None:
     return None
 
 
-def keep_again(judgement_id: str, source: str, seconds: float = 0.0, own_id: str = "") -> None:
+def keep_again(earlier: Earlier, source: str, seconds: float = 0.0) -> None:
     """Write down that a verdict was told again; a ledger that takes nothing only costs the line.
 
     Args:
-        judgement_id: `Earlier.id`.
         source: who asked.
+        seconds: how long it took to find it.
     """
+    tell_again(earlier.id, source, seconds, new_id())
+
+
+def tell_again(judgement_id: str, source: str, seconds: float, own_id: str) -> None:
+    """The same for a judgement that has a name of its own already."""
     from route_agent.ledger.database import now
 
     with suppress(LedgerError):
         ledger = Judgements(places.ledger_file())
         try:
-            ledger.add_again(judgement_id, now(), seconds, source, own_id or new_id())
+            ledger.add_again(judgement_id, now(), seconds, source, own_id)
         finally:
             ledger.close()
 
@@ -175,10 +192,18 @@ def _built_in() -> list[Any]:
 
 
 def _file(path: Path) -> str:
+    """What a file holds, as a digest; empty where there is none.
+
+    Raises:
+        OSError: it is no plain file, or too large to be one of ours.
+    """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        about = path.stat()
     except FileNotFoundError:
         return ""
+    if not stat.S_ISREG(about.st_mode) or about.st_size > _MOST_BYTES:
+        raise OSError(f"{path} is no file of ours")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest(value: Any) -> str:

@@ -93,7 +93,7 @@ def difference(one: Paid, other: Paid) -> Estimate:
 
 
 def is_dearer(one: Paid, other: Paid, compared: int) -> bool:
-    """Whether the one costs more by good run than chance explains, when so many pairs are compared at once."""
+    """Whether the one costs more by good run than chance explains, with so many pairs compared at once."""
     if min(one.n, other.n) < LEAST or one.error is None or other.error is None:
         return False
     z = NormalDist().inv_cdf(1 - 0.025 / max(1, compared))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from route_agent import blocking, classes, decide, earlier, risk, routing
 from route_agent.blocking import Ending
+from route_agent.checks.telling import Telling
 from route_agent.errors import EnvironmentBroken, LimitReached, RepositoryState
 from route_agent.evidence import targets
 from route_agent.factfinding import of_change
@@ -247,7 +248,7 @@ class _Judging:
             walls,
             policy,
             trusted=ground.trusted,
-            on_check=lambda result: self.on(Event(Step.CHECK, f"{result.name} {result.outcome.value}")),
+            telling=Telling(self.on),
             stop=self.stop,
         )
 

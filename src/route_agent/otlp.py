@@ -16,7 +16,9 @@ from route_agent.tracing import AGENT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from route_agent.records.spans import Span
+    from opentelemetry.trace import Span
+
+    from route_agent.records import spans as records
 
 
 class _Kept(SpanProcessor):
@@ -29,14 +31,14 @@ class _Kept(SpanProcessor):
         self.ended.append(span)
 
 
-def encoded(spans: Sequence[Span]) -> bytes:
+def encoded(spans: Sequence[records.Span]) -> bytes:
     """A request of OTLP with one trace; each span stands after the one above it."""
     kept = _Kept()
     resource = Resource({"service.name": AGENT, "service.version": __version__})
     provider = TracerProvider(resource=resource, sampler=ALWAYS_ON, shutdown_on_exit=False)
     provider.add_span_processor(kept)
     tracer = provider.get_tracer(AGENT, __version__)
-    made = []
+    made: list[Span] = []
     for span in spans:
         above = None if span.parent is None else set_span_in_context(made[span.parent])
         made.append(
@@ -52,4 +54,5 @@ def encoded(spans: Sequence[Span]) -> bytes:
         if span.error:
             open_span.set_status(Status(StatusCode.ERROR))
         open_span.end(end_time=span.ended)
-    return encode_spans(kept.ended).SerializeToString()
+    message: bytes = encode_spans(kept.ended).SerializeToString()
+    return message

@@ -26,7 +26,8 @@ MEANS: dict[str, dict[str, str]] = {
         "verify": "When a second model reads a patch.",
         "flaky": "How often red tests run once more by themselves.",
         "stop_checks": "Whether a red check cancels dearer ones.",
-        "gate": "What a change that exists already must prove.",
+        "gate": "What a change that exists already must prove, what blocks it, and who reads it.",
+        "targets": "What share of the runs the cheap lanes should end, and the last one at most.",
         "limits": "Money in dollars, attempts, time in seconds.",
     },
     "LaneSpec": {
@@ -128,7 +129,17 @@ MEANS: dict[str, dict[str, str]] = {
         "canary_rate": "The share (0 to 1) of reviews that bring a known-bad patch along.",
     },
     "FlakyRules": {"reruns": "How often; 0: never."},
-    "GateRules": {"least": "The least that a change must prove in gate and in the hook."},
+    "GateRules": {
+        "least": "The least that a change must prove in gate and in the hook.",
+        "on_error": "For each failure whether it blocks; what is not named blocks.",
+        "deadline_s": "How long the hook may hold a push, in seconds.",
+        "on_deadline": "Whether a push that was held so long is stopped.",
+        "critique": "When a verifier reads the change: always, when_weak (below discriminating), never.",
+    },
+    "Targets": {
+        "cheap_least": "The share (0 to 1) of runs that lanes below the ladder's last should end.",
+        "frontier_most": "The share (0 to 1) that the last lane should end at most.",
+    },
     "Limits": {
         "max_usd": "For one run, in dollars.",
         "per_day_usd": "For all runs since midnight UTC, in dollars.",

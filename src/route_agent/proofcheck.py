@@ -224,7 +224,8 @@ def _check_edges(rows: list[Row], before: Pin, head: Pin, window: dict[str, str]
     found.to_the_head = found.head == head
     if found.to_the_head:
         return
-    ours = [at for at, row in enumerate(rows) if _within(row.at, window)]
+    began = {row.run_id for row in rows if row.event == BEGIN and _within(row.at, window)}
+    ours = [at for at, row in enumerate(rows) if _within(row.at, window) or row.run_id in began]
     after = len(rows) - 1 - (ours[-1] if ours else 0)
     if head.number <= found.head.number:
         found.problems.append(f"the head that the file names ({head.number}) is not where its chain ends")

@@ -28,7 +28,7 @@ class Book:
     """The ledger's judgements, for one question.
 
     Attributes:
-        key: works out under which key its answer may be told again, as things are now; empty where it may not.
+        key: works out under which key its answer may be told again, as things are now; empty: under none.
         source: who asks.
     """
 
@@ -52,7 +52,7 @@ class Book:
 
     def keep_again(self, judged: Judgement) -> Judgement:
         """Write down that it was told again."""
-        earlier.keep_again(judged.earlier, self.source, judged.seconds, judged.id)
+        earlier.tell_again(judged.earlier, self.source, judged.seconds, judged.id)
         return judged
 
     def keep(self, judged: Judgement, key: str, standing: earlier.Standing, digest: str) -> Judgement:

@@ -18,7 +18,7 @@ from route_agent.config import TELEMETRY_OF_ENVIRONMENT, refuse_address
 from route_agent.tracing import AGENT, Seen, Traced, spans
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from route_agent.config import Config
     from route_agent.records.events import Event, Listener
@@ -36,11 +36,9 @@ class Trace:
 
     Attributes:
         on: told what goes on, in the place of the listener that it was made with.
-        problem: why it did not leave, once the block has ended; empty where it did, or none was wanted.
     """
 
     on: Listener
-    problem: str = ""
     _run: Run | None = None
 
     def ended(self, run: Run) -> Run:
@@ -50,11 +48,26 @@ class Trace:
 
 
 @contextmanager
-def traced(config: Config, on: Listener, environment: Mapping[str, str] = os.environ) -> Iterator[Trace]:
-    """Have a run traced until the block ends, if the configuration wants that; nothing is raised for it."""
+def traced(
+    config: Config,
+    on: Listener,
+    *,
+    problem: Callable[[str], None] = lambda why: None,
+    environment: Mapping[str, str] = os.environ,
+) -> Iterator[Trace]:
+    """Have a run traced until the block ends, if the configuration wants that; nothing is raised for it.
+
+    Args:
+        config: the user's own configuration.
+        on: told what goes on all the same.
+        problem: told why a trace that was wanted does not leave.
+        environment: where `endpoint: environment` and the values of headers are looked up.
+    """
     trace = Trace(on)
-    address, headers, trace.problem = _destination(config, environment)
+    address, headers, why = _destination(config, environment)
     if not address:
+        if why:
+            problem(why)
         yield trace
         return
     sender = _Sender(address, headers)
@@ -74,7 +87,8 @@ def traced(config: Config, on: Listener, environment: Mapping[str, str] = os.env
         raise
     finally:
         whole = Traced(began, time.time_ns(), tuple(seen), trace._run, error)  # noqa: SLF001 - our own
-        trace.problem = sender.send(spans(whole, content=config.telemetry.content))
+        if why := sender.send(spans(whole, content=config.telemetry.content)):
+            problem(why)
 
 
 def _destination(config: Config, environment: Mapping[str, str]) -> tuple[str, dict[str, str], str]:

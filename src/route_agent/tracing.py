@@ -127,14 +127,21 @@ class _About:
                 **self._content(task=run.brief, reason=run.reason, repository=run.repository),
             }
         return Span(
-            f"invoke_agent {AGENT}", self.traced.began, self.traced.ended, None, _said(facts, error), error=error
+            f"invoke_agent {AGENT}",
+            self.traced.began,
+            self.traced.ended,
+            None,
+            _said(facts, error),
+            error=error,
         )
 
     def decision(self, seen: Seen) -> Span:
         """From the last check at start to the word on where it goes."""
         told = seen.event.about
         assert isinstance(told, Decision)  # noqa: S101 - as it was chosen
-        checks = (it.at for it in self.traced.seen if it.at <= seen.at and isinstance(it.event.about, CheckResult))
+        checks = (
+            it.at for it in self.traced.seen if it.at <= seen.at and isinstance(it.event.about, CheckResult)
+        )
         run = self.traced.run
         facts: Facts = {
             "route_agent.lane": told.lane,

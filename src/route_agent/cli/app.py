@@ -321,7 +321,9 @@ def ask(
         str, typer.Option("--head", metavar="REF", help="Start from this commit; it is not checked out.")
     ] = "",
     policy: PolicyOption = "",
-    lane: LaneOption = "",
+    lane: Annotated[
+        str, typer.Option("--lane", metavar="NAME", help="Ask this lane, not the one by risk.")
+    ] = "",
     max_usd: Annotated[float | None, typer.Option(help="Spend at most this many dollars.", min=0.0)] = None,
     replay: Annotated[
         Path | None, typer.Option("--replay", metavar="FILE|FOLDER", help="Answer from recorded replies.")

@@ -100,7 +100,7 @@ def _object(asked: Asked, file: Path | None) -> dict[str, Any]:
         "patch": str(file) if file else None,
         "score": run.risk.score if run.risk else None,
         "cost_usd": run.cost.usd,
-        "notices": list(run.notices),
+        "notices": [*run.notices, *(run.decision.skipped if run.decision else ())],
     }
 
 
@@ -108,7 +108,8 @@ def _lines(asked: Asked, file: Path) -> list[tuple[str, str]]:
     from route_agent.report.words import spent
 
     run, proposal = asked.run, asked.proposal
-    lines = [(f"note      {notice}", "yellow") for notice in run.notices]
+    skipped = run.decision.skipped if run.decision else ()
+    lines = [(f"note      {notice}", "yellow") for notice in (*run.notices, *skipped)]
     lines.append((f"asked     {proposal.lane} {proposal.model}", ""))
     if proposal.failure is None and proposal.change:
         lines.append((f"patch     {file}   {proposal.change.summary}", ""))

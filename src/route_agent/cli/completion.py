@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Told = Iterable[tuple[str, str]]
 
 MOST_RUNS = 50
-_INERT = re.compile(r"-{0,2}[A-Za-z0-9][A-Za-z0-9._/@+=-]*")
+_INERT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@+-]*")
 _GIT_S = 1.0
 _WIDTH = 60  # of what is told beside a word
 _OWN_FILES = {"file": "files", "policy": "files", "folder": "folders"}
@@ -50,7 +50,7 @@ def _answer(shell: str, words: list[str]) -> tuple[str, list[tuple[str, str]]]:
     found = {
         f"{prefix}{word}": about
         for word, about in told
-        if word.startswith(line.current) and _INERT.fullmatch(word)
+        if word.startswith(line.current) and (word in line.options or _INERT.fullmatch(word))
     }
     return how, list(found.items())
 
@@ -83,8 +83,8 @@ class _Line:
             self._pass(word.strip("'\""))
         self.prefix = ""
         option, equals, value = self.current.partition("=")
-        if equals and not self.kind and option in self._options:
-            self.kind, self.prefix, self.current = self._options[option][0], f"{option}=", value
+        if equals and not self.kind and option in self.options:
+            self.kind, self.prefix, self.current = self.options[option][0], f"{option}=", value
 
     @property
     def _facts(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class _Line:
         return facts
 
     @property
-    def _options(self) -> dict[str, list[str]]:
+    def options(self) -> dict[str, list[str]]:
         options: dict[str, list[str]] = self._facts["options"]
         return options
 
@@ -103,7 +103,7 @@ class _Line:
         option, _, value = word.partition("=")
         below = f"{self.command} {word}".strip()
         if word.startswith("-"):
-            kind = self._options.get(option, ("",))[0]
+            kind = self.options.get(option, ("",))[0]
             if value:
                 self.chosen[kind] = value
             else:
@@ -117,7 +117,7 @@ class _Line:
         """Whether the shell is to add files or folders of its own, and the words."""
         kind = self.kind
         if not kind and self.current.startswith("-"):
-            return "words", [(name, told) for name, (_, told) in self._options.items()]
+            return "words", [(name, told) for name, (_, told) in self.options.items()]
         if not kind and self._facts["commands"]:
             return "words", list(self._facts["commands"].items())
         if not kind:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from route_agent.cli.edge import plain_errors, say
 from route_agent.errors import UsageError
+from route_agent.hooks import SKIP, installing
 from route_agent.hooks import framework as frameworks
-from route_agent.hooks import installing
-from route_agent.hooks.script import SKIP
 from route_agent.repo.repository import Repository
 
 if TYPE_CHECKING:

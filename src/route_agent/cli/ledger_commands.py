@@ -1,4 +1,4 @@
-"""`route-agent ledger`, `stats`, `review`, `report` and `proof`: the options; bodies are imported when called."""
+"""`route-agent ledger`, `stats`, `review`, `report` and `proof`: options; bodies are imported later."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def review(
     as_json: Json = False,
     directory: Directory = Path(),
 ) -> None:
-    """Say what became of a run's patch, or let git's history say it."""
+    """Say what became of a run's patch, or let git's history say it; alone, what is known by lane."""
     from route_agent.cli.receptions import review as body
 
     body(run, outcome, minutes, note, directory, days=days if from_git else None, as_json=as_json)
@@ -150,12 +150,24 @@ def proof_export(
 @proof_app.command("verify")
 def proof_verify(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The JSON that `proof export` wrote.")],
+    head: Annotated[
+        str,
+        typer.Option("--head", metavar="N:LINK", help="A head that was published earlier must be in it."),
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Check that nothing of a proof log was changed or left out."""
     from route_agent.cli.proofs import verify as body
 
-    body(file, as_json=as_json)
+    body(file, head, as_json=as_json)
+
+
+@proof_app.command("head")
+def proof_head(as_json: Json = False) -> None:
+    """Print the chain's last link; published early, it pins everything before it."""
+    from route_agent.cli.proofs import head as body
+
+    body(as_json=as_json)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PER_SECOND = 8
 _MARGIN = "  "
+_LEAST_NAME = 8  # columns
 _LEAST_ROWS = 2  # of things under way, on however low a terminal
 _TOLD_AT_ONCE = (Step.RESULT, Step.DECIDED)
 
@@ -41,7 +42,7 @@ def live(console: Console) -> Iterator[Listener]:
         def on(event: Event) -> None:
             if event.step in _TOLD_AT_ONCE:
                 told = visible(f"{event.step.value}: {event.text}")
-                display.console.print(told, markup=False, style="dim", soft_wrap=True)
+                display.console.print(told, markup=False, style="dim")
             view.tell(event)
 
         yield on
@@ -117,9 +118,9 @@ class View:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._turn:
-            lines = self._lines(options.max_width, console.height)
+            lines = self._lines(options.max_width - 1, console.height)
         for line in lines:
-            line.truncate(max(1, options.max_width - 1), overflow="ellipsis")
+            line.truncate(options.max_width - 1, overflow="ellipsis")
             yield line
 
     def _lines(self, width: int, height: int) -> list[Text]:
@@ -136,16 +137,18 @@ class View:
         if self._who and not only:
             head.append(f" · {visible(self._who)}", "dim")
         most = max(_LEAST_ROWS, height - 4)
-        rows = [self._row(row, now) for row in list(self._rows.values())[:most]]
+        rows = [self._row(row, now, width) for row in list(self._rows.values())[:most]]
         if ended := " · ".join(visible(told) for told in self._ended.values()):
             rows.append(Text(f"{_MARGIN}{ended}", "dim"))
         return [head, *rows, *self._sums(now, width)]
 
-    def _row(self, row: _Row, now: float) -> Text:
+    def _row(self, row: _Row, now: float, width: int) -> Text:
+        """A name is cut before its clock is."""
         usual = "" if row.usual_s is None else f"  usually {_clock(row.usual_s)}"
-        return Text.assemble(
-            f"{_MARGIN}{visible(row.name)}", (f"  {_clock(now - row.since)}", "bold"), (usual, "dim")
-        )
+        tail = Text.assemble((f"  {_clock(now - row.since)}", "bold"), (usual, "dim"))
+        name = Text(f"{_MARGIN}{visible(row.name)}")
+        name.truncate(max(_LEAST_NAME, width - tail.cell_len), overflow="ellipsis")
+        return name + tail
 
     def _sums(self, now: float, width: int) -> list[Text]:
         """Money and what is left of the time; in two lines where one has no room for both."""
@@ -153,7 +156,7 @@ class View:
         if self._money:  # before it is decided where a run goes, nobody can know how long it takes
             told.append(_left(self._usual_s, now - self.began))
         whole = _MARGIN + " · ".join(told)
-        texts = [whole] if len(whole) < width else [_MARGIN + it for it in told]
+        texts = [whole] if len(whole) <= width else [_MARGIN + it for it in told]
         return [Text(text, "dim") for text in texts if text.strip()]
 
 

@@ -75,6 +75,7 @@ def _told(listing: Listing, since: str, until: str, directory: Path) -> Told:
     """Everything that a page of the ledger is made of."""
     from route_agent.cli.stats import asked_for
     from route_agent.ledger.figures import Figuring
+    from route_agent.ledger.receptions import Receptions
     from route_agent.report.page.overview import Told
     from route_agent.report.page.pages import JUDGED, LISTED
 
@@ -91,9 +92,12 @@ def _told(listing: Listing, since: str, until: str, directory: Path) -> Told:
         cells=figuring.cells(asked),
         confidence=figuring.confidence(asked),
         latest=latest,
-        earlier=() if is_whole else listing.earlier(latest[-1].started_at, since=asked.since),
+        earlier=()
+        if is_whole
+        else listing.earlier(latest[-1].started_at, figuring.totals(asked), since=asked.since),
         judged=listing.judged(**window),
         judgements=listing.judgements(JUDGED, **window),
+        received=Receptions(places.ledger_file()).by_lane(asked.since, asked.until),
     )
 
 

@@ -37,6 +37,11 @@ def _line(event: Event, seconds: float) -> None:
         print_lines([(f"{seconds:6.1f} s  {words(event)}", "")], error=True)
 
 
+def warn(what: str) -> None:
+    """A word beside the run, about what is no part of it."""
+    print_lines([(what, "yellow")], error=True)
+
+
 def words(event: Event) -> str:
     """An event as one line."""
     return visible(f"{event.step.value}: {event.text}" if event.text else event.step.value)

@@ -20,7 +20,7 @@ CHANGED = 1
 
 
 def export(out: Path | None, since: str, until: str, *, as_json: bool) -> None:
-    """Write the proof log of a time: into a folder as JSON and Markdown, or one of them to standard output."""
+    """Write the proof log of a time: a folder with JSON and Markdown, or one of them to standard output."""
     with plain_errors(as_json=as_json):
         from route_agent.report.proof_log import render_log
 
@@ -29,7 +29,7 @@ def export(out: Path | None, since: str, until: str, *, as_json: bool) -> None:
             if as_json:
                 print_json(log)
             else:
-                print_lines([(render_log(log).rstrip("\n"), "")], as_is=True)
+                print_lines([(line, "") for line in render_log(log).rstrip("\n").split("\n")])
             return
         _write(out, log)
         runs, head = len(log["cases"]), log["head"]
@@ -48,7 +48,9 @@ def _log(since: str, until: str) -> dict[str, Any]:
     since, until = (moment(it) if it else "" for it in (since, until))
     ledger = Chained(places.ledger_file())
     if ledger.chain_size(since, until) > MOST_BYTES:
-        raise UsageError("so many runs make no file that can be checked", hint="name a time: --since, --until")
+        raise UsageError(
+            "so many runs make no file that can be checked", hint="name a time: --since, --until"
+        )
     return log_object(ledger.slice(since, until, MOST_AFTER), since, until, now())
 
 

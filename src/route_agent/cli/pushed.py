@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from route_agent.cli.edge import complain, is_plain, plain_errors, print_lines
 from route_agent.errors import LimitReached, RouteError, UsageError
+from route_agent.hooks import SKIP
 from route_agent.hooks.deadline import Deadline, TimeUp
 from route_agent.hooks.ranges import ranges_of
 from route_agent.hooks.refs import Push, of_framework, read_refs
-from route_agent.hooks.script import SKIP
 from route_agent.repo.repository import Repository
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from route_agent.records.events import Event, Listener
 
 UNTOLD_S = 600.0  # how long a push is held before a policy was read; the built-in policy's own deadline
-_MARGIN_S = 1.0  # the checks' own deadline comes first, and tells more
+_MARGIN_S = 2.0  # the checks' own deadline comes first, and tells more
 
 
 def run(remote: str, url: str) -> None:
@@ -39,7 +39,7 @@ def run(remote: str, url: str) -> None:
         remote: the remote's name; git repeats the address here where it has none.
         url: the remote's address.
     """
-    with plain_errors(), Deadline(UNTOLD_S, LimitReached.exit_code) as deadline:
+    with plain_errors(), Deadline(UNTOLD_S, LimitReached.exit_code, _MARGIN_S) as deadline:
         judging = _Judging(deadline)
         try:
             judging.all_of(remote, url)
@@ -90,8 +90,11 @@ class _Judging:
                 _say(f"{ref.remote}: {pushed.skipped or 'the commits judged above'}")
                 continue
             self._seen.add(pushed)
-            since = f" (since what is known of {pushed.told_by})" if pushed.told_by else ""
-            _say(f"{ref.remote}: {pushed.base[:10]}..{pushed.head[:10]}{since}", "bold")
+            if self._deadline.passed:
+                _say(f"{ref.remote}: not judged: the time is up")
+                self.codes.append(self._deadline.exit_code)
+                continue
+            _say(f"{ref.remote}: {_words(pushed)}", "bold")
             try:
                 self.codes.append(self._range(repository, pushed))
             except RouteError as error:
@@ -115,7 +118,14 @@ class _Judging:
         text = repository.file_at(pushed.base or pushed.policy_at or pushed.head, POLICY_PATH)
         policy: Policy = parse_policy(text or presets()["default"].read_bytes(), POLICY_PATH)
         code = LimitReached.exit_code if policy.gate.on_deadline == "block" else 0
-        self._deadline.set(policy.gate.deadline_s + _MARGIN_S, code)
+        self._deadline.set(policy.gate.deadline_s, code)
+
+
+def _words(pushed: Range) -> str:
+    if not pushed.base:
+        return "nothing to compare with: all checks must be green"
+    since = f" (since what is known of {pushed.told_by})" if pushed.told_by else ""
+    return f"{pushed.base[:10]}..{pushed.head[:10]}{since}"
 
 
 def _judged_before(repository: Repository, pushed: Range) -> int | None:

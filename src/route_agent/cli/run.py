@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from route_agent import places
 from route_agent.cli.edge import plain_errors, print_json, print_lines
 from route_agent.cli.inputs import NOTHING_PREFERRED, Wanted, limit, preferring, read_task, wish
-from route_agent.cli.progress import shown
+from route_agent.cli.progress import shown, warn
 from route_agent.config import load_config
 from route_agent.preferences import preferences
 
@@ -68,6 +68,7 @@ def _run(arguments: Arguments) -> Run:
     from route_agent.ledger.store import Ledger
     from route_agent.repo.delivery import Wanted as Delivered
     from route_agent.task import Options, run_task
+    from route_agent.telemetry import traced
 
     replies = None
     if arguments.replay:
@@ -102,7 +103,11 @@ def _run(arguments: Arguments) -> Run:
     ledger = Ledger(places.ledger_file())
     with (
         shown(quiet=arguments.as_json) as on,
+        traced(
+            config, on, problem=lambda why: None if arguments.as_json else warn(f"traces: {why}")
+        ) as trace,
         opened(arguments.directory, config, base=arguments.base, policy=arguments.policy) as ground,
     ):
         chosen = preferring(ground, NOTHING_PREFERRED if replies else preferred)  # a recording has its models
-        return run_task(replace(chosen, notices=(*chosen.notices, *told)), brief, options, ledger, on)
+        ground_in_force = replace(chosen, notices=(*chosen.notices, *told))
+        return trace.ended(run_task(ground_in_force, brief, options, ledger, trace.on))

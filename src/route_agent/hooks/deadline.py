@@ -24,11 +24,13 @@ class Deadline:
     Args:
         seconds: from now on, as long as nothing else was said.
         exit_code: the process's own, where even ending things takes too long.
+        margin: seconds beyond them, for who watches the same deadline and can tell more about its end.
     """
 
-    def __init__(self, seconds: float, exit_code: int) -> None:
+    def __init__(self, seconds: float, exit_code: int, margin: float = 0.0) -> None:
         self._began = time.monotonic()
         self._passed = False
+        self._margin = margin
         self.seconds = seconds
         self.exit_code = exit_code
 
@@ -53,7 +55,7 @@ class Deadline:
     def set(self, seconds: float, exit_code: int) -> None:
         """Allow so many seconds in all, counted from the beginning, and end with this code after them."""
         self.seconds, self.exit_code = seconds, exit_code
-        left = seconds - (time.monotonic() - self._began)
+        left = seconds + self._margin - (time.monotonic() - self._began)
         signal.setitimer(signal.ITIMER_REAL, max(left, 0.001))
 
     def _ring(self, number: int, frame: FrameType | None) -> None:

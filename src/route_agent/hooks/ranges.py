@@ -98,13 +98,19 @@ def _guessed(repository: Repository, ref: Ref, push: Push) -> Iterator[_Tip]:
     for name, addresses in remotes.items():
         if push.url in addresses and name != push.remote:
             yield from _named(_default_branch(repository, name), f"{name}, which has the same address")
-    upstream = (
-        _commits(repository, [f"{ref.local}@{{upstream}}"]) if ref.local.startswith("refs/heads/") else {}
-    )
-    yield from (_Tip(commit, "its upstream") for commit in upstream.values() if commit)
+    yield from (_Tip(commit, "its upstream") for commit in _upstream(repository, ref.local) if commit)
     for name in sorted(remotes, key=lambda it: it != "origin"):
         if name != push.remote:
             yield from _named(_default_branch(repository, name), name)
+
+
+def _upstream(repository: Repository, local: str) -> Iterable[str]:
+    """The commit that a branch's upstream was when it was last fetched; nothing for what is no branch."""
+    if not local.startswith("refs/heads/"):
+        return ()
+    told = git("for-each-ref", "--format=%(upstream)", local, cwd=repository.root)
+    names = told.decode(errors="surrogateescape").split()
+    return _commits(repository, names).values() if names else ()
 
 
 def _named(tips: Iterable[_Tip], told_by: str) -> Iterator[_Tip]:

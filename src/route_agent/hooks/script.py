@@ -10,6 +10,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from route_agent.hooks import SKIP
 from route_agent.places import APP
 
 NAME = "pre-push"
@@ -17,7 +18,6 @@ KEPT = "pre-push.route-agent-kept"
 MOVED = "pre-push.legacy"  # where the pre-commit framework puts a hook that it finds, to run it first
 MARKER = b"# route-agent pre-push hook"
 FORM = MARKER + b" (2):"  # of this version; the first one wrote none
-SKIP = "git push --no-verify"
 
 # git tells the refs once, on standard input, and two programs want them; the dot saves the last line's end.
 # A program that does not start is not installed any more, and must not stop anybody's work: a shell says so

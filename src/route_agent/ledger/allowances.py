@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from route_agent.config import Budgets
     from route_agent.policy import Limits
 
-# what is recorded costs nothing, and what another ledger brought was spent elsewhere: both leave the days alone
+# what is recorded costs nothing, and what another ledger brought was spent elsewhere: the days are left alone
 _TODAY = "replayed = 0 AND imported = 0 AND at >= :day"
 
 

@@ -170,7 +170,9 @@ class Chained(Database):
             words = self._read("SELECT * FROM reception WHERE run_id = ? ORDER BY id", (row["id"],))
             why = f"imported from {row['source']}" if row["source"] else "from before the chain"
             report = ended(json.loads(row["report"])) if row["report"] else None
-            yield Unchained(row["id"], why, begun(dict(row)), report, tuple(received(dict(it)) for it in words))
+            yield Unchained(
+                row["id"], why, begun(dict(row)), report, tuple(received(dict(it)) for it in words)
+            )
 
     @contextmanager
     def _one_state(self) -> Iterator[None]:

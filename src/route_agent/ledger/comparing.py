@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from route_agent.records.figures import Asked
 
-# by class of task and lane
-Pairs = dict[tuple[str, str], Sums]
-
 
 def savings_of(pairs: Mapping[tuple[str, str], Sums], asked: Asked) -> Savings:
     """What the ladder saved against its last lane at once, from runs that began there for the same class."""
@@ -36,8 +33,8 @@ def savings_of(pairs: Mapping[tuple[str, str], Sums], asked: Asked) -> Savings:
 def losing_of(pairs: Mapping[tuple[str, str], Sums], asked: Asked) -> tuple[Losing, ...]:
     """The lanes through which a class costs more by accepted patch than from the last lane, beyond chance.
 
-    The last lane is taken by all its attempts at the class, also those after another lane had failed: its tasks
-    were the harder ones, so that what is told here is told against that.
+    The last lane is taken by all its attempts at the class, also those after another lane had failed: its
+    tasks were the harder ones, so that what is told here is told against that.
     """
     last = asked.ladder[-1] if asked.ladder else ""
     several = [

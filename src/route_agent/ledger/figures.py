@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -24,18 +23,15 @@ from route_agent.ledger.groups import (
     tiers_of,
     week_name,
 )
-from route_agent.ledger.sums import SUMS, Sums, check_price, sums_of
+from route_agent.ledger.sums import Sums, check_price, sums_of
 from route_agent.records.figures import (
     Asked,
-    Cache,
     Cell,
     Confident,
     Failed,
     Figures,
     Group,
     LedgerRow,
-    Spend,
-    Tiers,
     WeekOf,
 )
 
@@ -51,7 +47,7 @@ BINS = 10
 
 
 class Figuring(Database):
-    """A ledger, asked for figures. What was summed for one question is kept for the next of the same window."""
+    """A ledger, asked for figures. What was summed for one question is kept for the next of its window."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -94,6 +90,13 @@ class Figuring(Database):
             )
             for (monday, lane), it in sorted(_added(self._cells(asked), (0, 1)).items())
         )
+
+    def totals(self, asked: Asked) -> dict[str, tuple[int, int, int | None]]:
+        """By week, named by its Monday: runs, accepted ones, and what they cost; None where that is unknown."""
+        return {
+            monday: (int(it.runs), int(it.accepted), None if it.unknown else int(it.money))
+            for (monday,), it in _added(self._cells(asked), (0,)).items()
+        }
 
     def cells(self, asked: Asked) -> tuple[Cell, ...]:
         """By class of task and lane: every attempt that says something of the lane."""
@@ -165,7 +168,7 @@ class Figuring(Database):
             with self._plainly():
                 self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS unended ({tally.COLUMNS})")
                 self._db.execute("DELETE FROM temp.unended")
-                self._db.execute(f"INSERT INTO temp.unended {tally.UNENDED}")  # noqa: S608 - the words are ours
+                self._db.execute(f"INSERT INTO temp.unended {tally.UNENDED}")
             self._known["unended", Asked()] = True
         return "tally", "temp.unended"
 

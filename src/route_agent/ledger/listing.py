@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from route_agent.ledger.database import Database
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    Sums = tuple[int, int, int | None]  # runs, accepted ones, and their cost
 
 # a person's word stands over git's, and of each the last
 _RECEIVED = (
@@ -28,11 +32,10 @@ _RECEPTIONS = (
     "SELECT at, source, outcome, minutes, note, reviewer, commit_id, lines, surviving, days"
     " FROM reception WHERE run_id = ? ORDER BY id"
 )
-# recorded replies and dry runs have no tally; reading a million runs themselves would take minutes
-_EARLIER = (
-    "SELECT substr(at, 1, 7) AS month, COUNT(*) AS runs, SUM(accepted) AS accepted, SUM(run_cost) AS cost,"
-    " SUM(run_unknown) AS unknown FROM tally WHERE first = 1 AND at >= :since AND at < :before"
-    " GROUP BY month ORDER BY month DESC"
+# recorded replies and dry runs have no tally
+_PART = (
+    "SELECT COUNT(*) AS runs, SUM(accepted) AS accepted, SUM(run_cost) AS cost, SUM(run_unknown) AS unknown"
+    " FROM tally WHERE week = :week AND first = 1 AND at >= :since AND at < :before"
 )
 _JUDGED = (
     "SELECT verdict, COUNT(*) AS n, SUM(reused) AS reused, SUM(cost_micro_usd) AS cost,"
@@ -78,7 +81,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """The runs of one month (`2026-11`) that are not listed one by one; the cost as in `Listed`."""
+    """Runs that are not listed one by one, by the month (`2026-11`) in which their week began."""
 
     month: str
     runs: int
@@ -139,10 +142,19 @@ class Listing(Database):
         rows = self._read(_LATEST, {"since": since, "until": until, "most": most})
         return [_listed(row) for row in rows]
 
-    def earlier(self, before: str, *, since: str = "") -> list[Earlier]:
-        """By month, the latest first, the runs that began before a moment; without recorded and dry ones."""
-        rows = self._read(_EARLIER, {"since": since, "before": before})
-        return [Earlier(row["month"], row["runs"], row["accepted"], _known(row)) for row in rows]
+    def earlier(self, before: str, weeks: Mapping[str, Sums], *, since: str = "") -> list[Earlier]:
+        """The runs that began before a moment, by the month in which their week began, the latest first.
+
+        Args:
+            weeks: what the weeks sum up to, by their Mondays: reading a million runs again would take long.
+        """
+        monday = _monday(before)
+        part = self._read(_PART, {"week": monday, "since": since, "before": before})[0]
+        known = {it: sums for it, sums in weeks.items() if it < monday}
+        if part["runs"]:
+            known[monday] = (part["runs"], part["accepted"], _known(part))
+        months = sorted({it[:7] for it in known}, reverse=True)
+        return [_month(month, [sums for it, sums in known.items() if it[:7] == month]) for month in months]
 
     def words(self, run_id: str) -> list[Word]:
         """What was said of a run's patch, the oldest first."""
@@ -160,6 +172,18 @@ class Listing(Database):
             JudgedOne(**{**dict(it), "failure": it["failure"] or "", "reused": bool(it["reused"])})
             for it in rows
         ]
+
+
+def _monday(at: str) -> str:
+    day = date.fromisoformat(at[:10])
+    return (day - timedelta(days=day.weekday())).isoformat()
+
+
+def _month(month: str, weeks: Sequence[Sums]) -> Earlier:
+    costs = [cost for _, _, cost in weeks if cost is not None]
+    is_known = len(costs) == len(weeks)
+    runs, accepted = sum(it[0] for it in weeks), sum(it[1] for it in weeks)
+    return Earlier(month, runs, accepted, sum(costs) if is_known else None)
 
 
 def _known(row: sqlite3.Row) -> int | None:

@@ -143,7 +143,8 @@ class Receptions(Ledger):
         for row in self._read(
             "SELECT accepted_lane, surviving * 1.0 / lines AS share FROM reception"  # noqa: S608 - ours
             f" JOIN run ON run.id = run_id WHERE {_ACCEPTED} AND {_WITHIN} AND reception.id IN"
-            " (SELECT MAX(id) FROM reception WHERE source = 'git' AND lines > 0 AND surviving IS NOT NULL GROUP BY run_id)",
+            " (SELECT MAX(id) FROM reception WHERE source = 'git' AND lines > 0 AND surviving IS NOT NULL"
+            "  GROUP BY run_id)",
             window,
         ):
             lanes.setdefault(row["accepted_lane"], _Lane()).survival.append(row["share"])

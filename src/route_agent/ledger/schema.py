@@ -94,7 +94,9 @@ DROP INDEX attempt_by_lane;
 CREATE INDEX attempt_by_model ON attempt (lane, model);
 CREATE INDEX run_by_repository ON run (repository, started_at);
 """,
-    """
+    "\n;".join(
+        (
+            """
 ALTER TABLE run ADD COLUMN author TEXT NOT NULL DEFAULT '';
 ALTER TABLE run ADD COLUMN limits TEXT;
 ALTER TABLE run ADD COLUMN source TEXT NOT NULL DEFAULT '';
@@ -134,10 +136,15 @@ SELECT reception.run_id, reception.id, at, source, outcome, commit_id, lines, su
         (SELECT MAX(id) FROM reception AS told WHERE told.run_id = reception.run_id AND minutes IS NOT NULL
          GROUP BY reviewer)) AS minutes
 FROM reception JOIN (
-    SELECT run_id, MAX(id + (source = 'person') * (1 << 60)) % (1 << 60) AS last FROM reception GROUP BY run_id
+    SELECT run_id, MAX(id + (source = 'person') * (1 << 60)) % (1 << 60) AS last
+    FROM reception GROUP BY run_id
 ) AS latest ON reception.id = latest.last;
-"""
-    + ";\n".join((tally.TABLE, *tally.INDICES, tally.OF_ENDED)),
+""",
+            tally.TABLE,
+            *tally.INDICES,
+            tally.OF_ENDED,
+        )
+    ),
 )
 
 SCHEMA_VERSION = len(SCHEMAS)

@@ -1,4 +1,4 @@
-"""A narrow copy of what statistics are made of: a row for each attempt, in the order in which they are summed.
+"""A narrow copy of what statistics are made of: a row for each attempt, in the order in which it is summed.
 
 Reading a million runs with their reports takes minutes; reading their tally takes a second. One statement
 derives it from the other tables, so that it says nothing that they do not; `ledger check` makes sure of it.
@@ -16,15 +16,19 @@ COLUMNS = """
     model TEXT NOT NULL, failure TEXT, counts INTEGER NOT NULL, seconds REAL NOT NULL, cost INTEGER NOT NULL,
     reviews INTEGER NOT NULL, unknown INTEGER NOT NULL, check_seconds REAL NOT NULL, confidence REAL,
     source TEXT NOT NULL, first INTEGER NOT NULL, accepted INTEGER NOT NULL, escalated INTEGER NOT NULL,
-    last_lane TEXT NOT NULL, run_seconds REAL NOT NULL, run_cost INTEGER NOT NULL, run_unknown INTEGER NOT NULL,
-    model_cost INTEGER NOT NULL, escalation INTEGER NOT NULL, verifier INTEGER NOT NULL,
-    tests INTEGER NOT NULL, run_checks REAL NOT NULL, start_checks REAL NOT NULL, calls INTEGER NOT NULL, reused INTEGER NOT NULL,
+    last_lane TEXT NOT NULL, run_seconds REAL NOT NULL, run_cost INTEGER NOT NULL,
+    run_unknown INTEGER NOT NULL, model_cost INTEGER NOT NULL, escalation INTEGER NOT NULL,
+    verifier INTEGER NOT NULL,
+    tests INTEGER NOT NULL, run_checks REAL NOT NULL, start_checks REAL NOT NULL, calls INTEGER NOT NULL,
+    reused INTEGER NOT NULL,
     input_tokens INTEGER NOT NULL, read_tokens INTEGER NOT NULL, saved INTEGER, limits TEXT"""
-TABLE = f"CREATE TABLE tally ({COLUMNS},\n    PRIMARY KEY (week, lane, task_class, run_id, number)\n) STRICT, WITHOUT ROWID"
+_KEY = "PRIMARY KEY (week, lane, task_class, run_id, number)"
+TABLE = f"CREATE TABLE tally ({COLUMNS},\n    {_KEY}\n) STRICT, WITHOUT ROWID"
 
 
 def _of_calls(what: str, condition: str = "") -> str:
-    return f"(SELECT {what} FROM call WHERE run_id = run.id{condition and ' AND '}{condition})"  # noqa: S608 - ours
+    which = " AND ".join(filter(None, ("run_id = run.id", condition)))
+    return f"(SELECT {what} FROM call WHERE {which})"  # noqa: S608 - the words are ours
 
 
 def _once(value: str, otherwise: str = "0") -> str:
@@ -32,8 +36,8 @@ def _once(value: str, otherwise: str = "0") -> str:
     return f"CASE WHEN COALESCE(number, 1) = 1 THEN {value} ELSE {otherwise} END"
 
 
-def _sum(what: str, table: str, condition: str) -> str:
-    return f"COALESCE((SELECT SUM({what}) FROM {table} WHERE {condition}), 0)"  # noqa: S608 - ours
+def _sum(what: str, table: str, condition: str, nothing: str = "0") -> str:
+    return f"COALESCE((SELECT SUM({what}) FROM {table} WHERE {condition}), {nothing})"  # noqa: S608 - ours
 
 
 _FIRST_LANE = "(SELECT lane FROM attempt AS start WHERE start.run_id = run.id AND start.number = 1)"
@@ -61,24 +65,25 @@ _VALUES = (
     "COALESCE(attempt.cost_micro_usd, 0)",
     _sum("cost_micro_usd", "review", _MINE),
     f"COALESCE(attempt.unknown_calls, 0) + {_sum('unknown_calls', 'review', _MINE)}",
-    f"COALESCE((SELECT SUM(seconds) FROM check_result WHERE {_MINE}), 0.0)",
+    _sum("seconds", "check_result", _MINE, "0.0"),
     "confidence",
     "run.source",
     _once("1"),
     _once(f"COALESCE(verdict = '{Verdict.ACCEPTED.value}', 0)"),
     _once(
-        f"EXISTS (SELECT 1 FROM attempt AS tried WHERE {_TRIED} AND number > 1 AND same_model = 0"
-        f" AND lane <> {_FIRST_LANE})"
+        f"EXISTS (SELECT 1 FROM attempt AS tried WHERE {_TRIED} AND number > 1"  # noqa: S608 - ours
+        f" AND same_model = 0 AND lane <> {_FIRST_LANE})"
     ),
     _once(
-        f"COALESCE((SELECT lane FROM attempt AS tried WHERE {_TRIED} ORDER BY number DESC LIMIT 1), '')", "''"
+        f"COALESCE((SELECT lane FROM attempt AS tried WHERE {_TRIED} ORDER BY number DESC LIMIT 1), '')",  # noqa: S608 - ours
+        "''",
     ),
     _once("COALESCE(run.seconds, 0.0)", "0.0"),
     _once(_ALL_COST),
     _once(_ALL_UNKNOWN),
     _once(_sum("cost_micro_usd", "attempt AS tried", f"{_TRIED} AND lane = {_FIRST_LANE}")),
     _once(_sum("cost_micro_usd", "attempt AS tried", f"{_TRIED} AND lane <> {_FIRST_LANE}")),
-    _once(f"COALESCE({_of_calls('SUM(cost_micro_usd)', f'purpose = {Purpose.OPINION.value!r}')}, 0)"),
+    _once(_sum("cost_micro_usd", "review", "run_id = run.id")),
     _once(f"COALESCE({_of_calls('SUM(cost_micro_usd)', f'purpose = {Purpose.TEST.value!r}')}, 0)"),
     _once("COALESCE((SELECT SUM(seconds) FROM check_result WHERE run_id = run.id), 0.0)", "0.0"),
     _once(
@@ -91,14 +96,15 @@ _VALUES = (
     _once(_of_calls("SUM(saved_micro_usd)"), "NULL"),
     _once("run.limits", "NULL"),
 )
+PLANNED = Verdict.PLANNED.value
 # recorded replies and dry runs are no work
 _RUNS = (
     "FROM run LEFT JOIN attempt ON attempt.run_id = run.id"
     f" WHERE run.replayed = 0 AND COALESCE(verdict, '') <> '{Verdict.PLANNED.value}'"
 )
-DERIVED = f"SELECT {', '.join(_VALUES)} {_RUNS}"  # noqa: S608 - the words are ours
+DERIVED = f"SELECT {', '.join(_VALUES)} {_RUNS}"
 
-OF_ENDED = f"INSERT INTO tally {DERIVED} AND verdict IS NOT NULL"  # noqa: S608 - the words are ours
+OF_ENDED = f"INSERT INTO tally {DERIVED} AND verdict IS NOT NULL"
 OF_ONE = f"{OF_ENDED} AND run.id = :id"
 UNENDED = f"{DERIVED} AND verdict IS NULL"
 FORGET = "DELETE FROM tally WHERE run_id = :id"
@@ -112,8 +118,8 @@ INDICES = (
     "CREATE INDEX run_imported ON run (started_at) WHERE source <> ''",
     # everything that is asked of calls by key, without their replies
     (
-        "CREATE INDEX call_by_key ON call (key_name, endpoint, at, run_id, lane, cost_micro_usd, seconds, state,"
-        " purpose, reused, input_total, cache_read, saved_micro_usd) WHERE replayed = 0"
+        "CREATE INDEX call_by_key ON call (key_name, endpoint, at, run_id, lane, cost_micro_usd, seconds,"
+        " state, purpose, reused, input_total, cache_read, saved_micro_usd) WHERE replayed = 0"
     ),
     # what another machine has spent is no part of what may be spent here
     "DROP INDEX call_by_day",

@@ -189,7 +189,7 @@ class Tiers:
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """Cost per accepted patch against the ladder's last lane from the start; see `method`.
+    """Cost per accepted patch against the ladder's last lane from the start.
 
     Attributes:
         share: 1 - actual / always strong; None where either is not known.
@@ -294,7 +294,6 @@ class Figures:
         replayed: runs of recorded replies, which are in no figure.
         unfinished: runs whose process died; what they spent is in every sum of money.
         imported: runs that came from another ledger.
-        method: how the figures are made and what they leave out, a sentence each.
     """
 
     asked: Asked
@@ -309,4 +308,3 @@ class Figures:
     replayed: int = 0
     unfinished: int = 0
     imported: int = 0
-    method: tuple[str, ...] = ()

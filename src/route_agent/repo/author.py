@@ -22,7 +22,7 @@ def author_of(repository: Repository, environment: Mapping[str, str] = os.enviro
             told = git("config", "--get", "user.email", cwd=repository.root).decode("utf-8", "replace")
         except GitFailed:  # it is not set
             told = ""
-    return told.strip().lower() or _user()
+    return told.strip().lower() or user()
 
 
 def name_of(repository: Repository) -> str:
@@ -31,7 +31,8 @@ def name_of(repository: Repository) -> str:
     return str(shared.parent if shared.name == ".git" else shared)
 
 
-def _user() -> str:
+def user() -> str:
+    """The name of whoever runs this, as the system has it."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may run as a number without a name

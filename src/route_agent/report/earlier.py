@@ -15,7 +15,7 @@ def render_earlier(found: Earlier) -> list[tuple[str, str]]:
     style = "bold red" if found.blocks else "bold yellow" if found.failure else "bold green"
     told = [(f"result    {ending}: {found.reason}", style)]
     if found.failure and not found.blocks:
-        told.append((allowed_words(found.failure.value), "bold yellow"))
+        told.append((allowed_words(found.failure.value, found.reason), "bold yellow"))
     where = f"judgement {found.id} of {found.at[:16].replace('T', ' ')} UTC"
     told.append(
         (f"          from an earlier run, nothing was run: {where} ({files}, score {found.score})", "")
@@ -30,9 +30,10 @@ def ending_words(verdict: str, grade: str, *, blocks: bool) -> str:
     return "passed" if grade == "none" else f"passed at {grade}"
 
 
-def allowed_words(failure: str) -> str:
+def allowed_words(failure: str, reason: str) -> str:
     """What is said, loudly, of a failure that the policy allows."""
-    return f"ALLOWED   {failure} blocks nothing here: gate.on_error of the policy at the base says so"
+    key = "gate.on_deadline" if "gate.deadline_s" in reason else "gate.on_error"
+    return f"ALLOWED   {failure} blocks nothing here: {key} of the policy at the base says so"
 
 
 _ENDINGS = {

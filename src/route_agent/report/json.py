@@ -341,20 +341,47 @@ def _call(call: Call) -> dict[str, Any]:
 
 def gate_object(judged: Judgement) -> dict[str, Any]:
     """The object that `gate --json` prints."""
+    fix = judged.fix
     return {
         "schema": SCHEMA,
+        "id": judged.id,
         "verdict": judged.verdict.name.lower(),
-        "exit_code": judged.verdict.exit_code,
+        "blocks": judged.blocks,
+        "exit_code": judged.exit_code,
         "reason": judged.reason,
+        "target": judged.target,
+        "base": judged.base,
+        "head": judged.head or None,
         "files": list(judged.change.paths),
         "risk": risk_object(judged.risk),
         "decision": decision_object(judged.decision),
-        "grade": judged.evidence.grade.value if judged.evidence else "none",
-        "failure": judged.evidence.failure.value if judged.evidence and judged.evidence.failure else None,
+        "grade": judged.grade.value,
+        "failure": judged.failure.value if judged.failure else None,
         "baseline": _checks(judged.baseline) if judged.baseline else [],
         "checks": _checks(judged.evidence.checks) if judged.evidence else [],
         **_evidence(judged.evidence),
+        "reviews": [_review(review) for review in judged.reviews],
+        "unreviewed": judged.unreviewed or None,
+        "earlier": {"id": judged.earlier, "at": judged.earlier_at} if judged.earlier else None,
+        "fix": _fix(fix) if fix else None,
+        "why_not_fixed": judged.why_not_fixed or None,
+        "patch_path": fix.patch_path if fix else None,
+        **_cost(judged.cost),
         "latency_seconds": round(judged.seconds, 3),
         "isolation": {"level": judged.isolation.level.value, "detail": judged.isolation.detail},
         "notices": list(judged.notices),
+    }
+
+
+def _fix(fix: Run) -> dict[str, Any]:
+    """The run that was to mend a change; `route-agent show` has all of it."""
+    return {
+        "run_id": fix.id,
+        "verdict": fix.verdict.name.lower(),
+        "reason": fix.reason,
+        "lanes": [attempt.lane for attempt in fix.attempts],
+        "patch_path": fix.patch_path,
+        "next_step": fix.next_step or None,
+        **_cost(fix.cost),
+        "latency_seconds": round(fix.seconds, 3),
     }

@@ -94,7 +94,8 @@ def _head(log: Mapping[str, Any]) -> Iterator[str]:
     yield "# Proof log"
     yield ""
     span = [f"{word} {text(window[word])}" for word in ("since", "until") if window[word]]
-    yield f"Runs {' '.join(span) or 'from the beginning'}: {len(cases)}, {failed} of them failures, which come first."
+    when = " ".join(span) or "from the beginning"
+    yield f"Runs {when}: {len(cases)}, {failed} of them failures, which come first."
     yield f"Made {text(log['made_at'])}. The chain's head is `{head['number']}:{head['link']}`."
     yield "The JSON of the same export can be checked: `route-agent proof verify proof.json`."
 
@@ -136,7 +137,8 @@ def _run(
     yield from ("", f"### {text(run_id)}: {text(verdict)}", "")
     replayed = " · recorded replies" if began.get("replayed") else ""
     forced = " · a lane was forced" if began.get("forced_lane") else ""
-    yield f"{text(began.get('started_at'))}{replayed}{forced} · base {text(str(began.get('base'))[:10])} · {note}"
+    base = text(str(began.get("base"))[:10])
+    yield f"{text(began.get('started_at'))}{replayed}{forced} · base {base} · {note}"
     yield from ("", "Task:", "", *_fenced(str(began.get("task", "withheld"))))
     if end:
         yield from _end(end)
@@ -147,9 +149,10 @@ def _run(
 def _end(end: Mapping[str, Any]) -> Iterator[str]:
     cost = None if end.get("calls_without_price") else end.get("cost_micro_usd")
     yield ""
+    told = {name: text(end.get(name)) for name in ("task_class", "score", "first_lane", "reason", "seconds")}
     yield (
-        f"Class {text(end.get('task_class'))}, score {text(end.get('score'))}, began at {text(end.get('first_lane'))}; "
-        f"{text(end.get('reason'))}; {text(money(cost))}, {text(end.get('seconds'))} s. {text(end.get('delivered'))}"
+        f"Class {told['task_class']}, score {told['score']}, began at {told['first_lane']}; {told['reason']};"
+        f" {text(money(cost))}, {told['seconds']} s. {text(end.get('delivered'))}"
     )
     for number, attempt in enumerate(end.get("attempts") or (), 1):
         yield from _attempt(number, attempt)
@@ -193,5 +196,3 @@ def _fenced(body: str, language: str = "") -> list[str]:
     body = visible(body.replace("\r\n", "\n")).rstrip("\n")
     fence = "`" * max(3, *(len(it) + 1 for it in _TICKS.findall(body)), 3)
     return [f"{fence}{language}", body, fence]
-
-

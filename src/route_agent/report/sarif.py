@@ -16,6 +16,7 @@ from urllib.parse import quote
 from route_agent import __version__
 from route_agent.records.checks import Outcome
 from route_agent.records.grades import Verdict
+from route_agent.redaction import redact
 from route_agent.report.inert import visible, write_file
 from route_agent.report.remarks import RULES, remarks
 
@@ -107,7 +108,7 @@ def _location(remark: Remark) -> dict[str, Any]:
 
 def _uri(path: str) -> str:
     """A path as a relative reference: nothing in it can be taken for a scheme, a query or a control."""
-    return quote(path.encode("utf-8", "surrogateescape"))
+    return quote(redact(path).encode("utf-8", "surrogateescape"))
 
 
 def _invocation(judged: Judgement, left_out: int) -> dict[str, Any]:

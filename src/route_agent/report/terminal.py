@@ -11,6 +11,7 @@ from route_agent.records.checks import IsolationLevel
 from route_agent.records.grades import Grade, Verdict
 from route_agent.records.runs import Cost
 from route_agent.report.attempt import attempt_lines, details
+from route_agent.report.earlier import allowed_words, ending_words
 from route_agent.report.words import (
     MAX_FINDINGS,
     age,
@@ -175,24 +176,54 @@ def verification(run: Run) -> str:
 
 def render_gate(judged: Judgement) -> Lines:
     """What is to be said about a change that exists already."""
-    told = [(judged.change.summary, ""), (classifier(judged.risk), "")]
-    told += decision_lines(judged.risk, judged.decision)
-    told += [(f"note      {notice}", "yellow") for notice in judged.notices]
+    return list(_gate_lines(judged))
+
+
+def _gate_lines(judged: Judgement) -> Iterator[tuple[str, str]]:
+    if judged.base:
+        yield f"judged    {judged.target}, compared with {judged.base[:10]}", ""
+    if judged.earlier:
+        when = judged.earlier_at[:16].replace("T", " ")
+        yield f"          from an earlier run, nothing was run: judgement {judged.earlier} of {when} UTC", ""
+    yield judged.change.summary, ""
+    yield classifier(judged.risk), ""
+    yield from decision_lines(judged.risk, judged.decision)
+    yield from ((f"note      {notice}", "yellow") for notice in judged.notices)
     if judged.baseline:
-        told += _baseline(judged.baseline)
+        yield from _baseline(judged.baseline)
     if judged.evidence:
-        told.append((f"checks    {summary(judged.evidence.checks)}{age(judged.evidence.checks)}", ""))
+        yield f"checks    {summary(judged.evidence.checks)}{age(judged.evidence.checks)}", ""
         if judged.evidence.pre_existing:
-            told.append(
-                (f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}", "yellow")
-            )
-        told += [(f"          {line}", "yellow") for line in noticed(judged.evidence)]
-    grade = judged.evidence.grade.value if judged.evidence else "none"
-    style = "bold red" if judged.verdict.exit_code else "bold green"
-    ending = (
-        "not proved" if judged.verdict.exit_code else "passed" if grade == "none" else f"passed at {grade}"
-    )
-    told.append((f"result    {ending}: {judged.reason}", style))
-    told.append((f"latency_seconds: {judged.seconds:.1f}", ""))
-    told.append((f"isolation: {judged.isolation}", ""))
-    return told
+            yield f"          red before as well: {', '.join(judged.evidence.pre_existing[:5])}", "yellow"
+        yield from ((f"          {line}", "yellow") for line in noticed(judged.evidence))
+    for review in judged.reviews:
+        yield verifier_words(review), "" if review.approves else "yellow"
+        yield from ((f"          {reason}", "") for reason in review.reasons)
+    yield from _gate_ending(judged)
+
+
+def _gate_ending(judged: Judgement) -> Iterator[tuple[str, str]]:
+    ending = ending_words(judged.verdict.name.lower(), judged.grade.value, blocks=judged.blocks)
+    style = "bold red" if judged.blocks else "bold yellow" if judged.failure else "bold green"
+    yield f"result    {ending}: {judged.reason}", style
+    if judged.failure and not judged.blocks:
+        yield allowed_words(judged.failure.value, judged.reason), "bold yellow"
+    if judged.why_not_fixed:
+        yield f"fix       none: {judged.why_not_fixed}", "yellow"
+    if judged.fix:
+        yield from _fix_lines(judged.fix, judged)
+    paid = f"cost_usd_estimate: {spent(judged.cost)}   " if judged.calls or judged.fix else ""
+    yield f"{paid}latency_seconds: {judged.seconds:.1f}", ""
+    yield f"isolation: {judged.isolation}", ""
+
+
+def _fix_lines(fix: Run, judged: Judgement) -> Iterator[tuple[str, str]]:
+    """What the fix came to. It is offered: whoever wants it applies it."""
+    style = "bold green" if fix.accepted else "bold red"
+    yield f"fix       {fix.verdict.value}: {fix.reason.partition(chr(10))[0]}", style
+    for number, attempt in enumerate(fix.attempts, 1):
+        yield from attempt_lines(number, attempt, verbose=False)
+    if fix.next_step:
+        on = f"  (on {judged.target})" if judged.target else ""
+        yield f"next      {fix.next_step}{on}", "bold"
+    yield f"why       route-agent show {fix.id}", ""

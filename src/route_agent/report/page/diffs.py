@@ -36,7 +36,9 @@ def _kinds(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
     olds = news = 0
     for line in lines:
         mark = line[:1]
-        if olds <= 0 and news <= 0:
+        if mark == "\\":  # git's own word about the line above
+            yield CONTEXT, line
+        elif olds <= 0 and news <= 0:
             hunk = _HUNK.match(line)
             if hunk:
                 olds, news = (1 if number is None else int(number) for number in hunk.groups())
@@ -48,8 +50,7 @@ def _kinds(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             news -= 1
             yield ADDED, line
         else:
-            if mark != "\\":
-                olds, news = olds - 1, news - 1
+            olds, news = olds - 1, news - 1
             yield CONTEXT, line
 
 

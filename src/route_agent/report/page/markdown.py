@@ -1,4 +1,4 @@
-"""The ledger, or one run, as Markdown for a pull request or a job summary: short, and inert where it quotes."""
+"""The ledger, or one run, as Markdown for a pull request or a job summary: short and inert."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def _ledger_lines(told: Told) -> Iterator[str]:
     yield from _titled(
         "### Gate", ("verdict", "n", "taken again"), [(it.verdict, it.n, it.reused) for it in told.judged]
     )
-    heads = ("began", "run", "task", "class", "lanes", "verdict", "cost", "time")
-    yield from _titled("### Latest runs", heads, [_listed(it) for it in told.latest[:RUNS]])
+    columns = ("began", "run", "task", "class", "lanes", "verdict", "cost", "time")
+    yield from _titled("### Latest runs", columns, [_listed(it) for it in told.latest[:RUNS]])
 
 
 def _lane(it: Group) -> tuple[object, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from route_agent.report.page.charts import Bin, Line, Plot, Spans, Value, calibration, over_time, spans
-from route_agent.report.page.telling import ends, estimate, interval, usd
-from route_agent.report.page.words import count, percent, seconds
+from route_agent.report.page.telling import ends, estimate, interval, usd, within_usd
+from route_agent.report.page.words import count, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
         Figures,
         Group,
         LedgerRow,
+        Savings,
         Share,
         Tiers,
         WeekOf,
     )
+    from route_agent.records.receptions import LaneReception
 
 MOST_WEEKS = 26
 MOST_LANES = 6  # in a chart; the tables have them all
@@ -43,6 +46,7 @@ class Told:
     earlier: Sequence[Earlier] = ()
     judged: Sequence[Judged] = ()
     judgements: Sequence[JudgedOne] = ()
+    received: Sequence[LaneReception] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class Page:
     detailed: frozenset[str] = frozenset()
     details: tuple[Any, ...] = ()
     details_words: str = ""
-    method: tuple[str, ...] = ()
+    received: tuple[LaneReception, ...] = ()
 
 
 SECTIONS = (
@@ -125,9 +129,11 @@ SECTIONS = (
     ("rates", "Rates"),
     ("classes", "Classes"),
     ("failures", "Failures"),
+    ("received", "People"),
     ("confidence", "Confidence"),
     ("gate", "Gate"),
     ("runs", "Runs"),
+    ("method", "Method"),
 )
 
 
@@ -145,7 +151,7 @@ def page_of(told: Told, details: Mapping[str, Any]) -> Page:
         title=told.title,
         scope=told.scope,
         is_empty=False,
-        sections=(*SECTIONS, ("method", "Method")) if figures.method else SECTIONS,
+        sections=SECTIONS,
         tiles=tuple(tiles(figures)),
         notes=tuple(notes(figures)),
         ledger=figures.table,
@@ -169,7 +175,7 @@ def page_of(told: Told, details: Mapping[str, Any]) -> Page:
         detailed=frozenset(details),
         details=tuple(details.values()),
         details_words=_details_words(told, details),
-        method=figures.method,
+        received=tuple(it for it in told.received if it.accepted),
     )
 
 
@@ -211,17 +217,17 @@ def tiles(figures: Figures) -> Iterable[Tile]:
     """The headline: what an accepted patch costs, and beside what."""
     whole, savings = figures.whole, figures.savings
     accepted = f"{count(whole.accepted)} accepted of {count(whole.runs)} runs"
-    yield _money_tile("Cost per accepted patch", whole.per_accepted, accepted)
+    yield _money_tile("Per accepted patch", whole.per_accepted, accepted)
     compared = f"{count(savings.runs.part)} of {count(savings.runs.whole)} runs compared"
-    yield _money_tile("The same, always strong", savings.strong, compared)
-    yield _savings_tile(savings.share, compared, is_thin=savings.runs.part < savings.runs.whole)
-    yield _share_tile("Passed at the first try", whole.first_try)
+    yield _money_tile("If always strong", savings.strong, compared)
+    yield _savings_tile(savings, compared)
+    yield _share_tile("First try passed", whole.first_try)
     yield _share_tile("Escalated", whole.escalated)
     tiers = figures.tiers
     yield _share_tile(
-        "Ended by the last lane",
+        "By the last lane",
         tiers.frontier,
-        f", at most {percent(tiers.frontier_most)} wanted",
+        f", wanted ≤ {percent(tiers.frontier_most)}",
         is_alarm=tiers.frontier_alarm,
     )
     spent = whole.spend
@@ -232,30 +238,25 @@ def tiles(figures: Figures) -> Iterable[Tile]:
 def _money_tile(name: str, it: Estimate, of: str) -> Tile:
     if it.value is None:
         return Tile(name, "unknown", "", of)
-    within = f"[{usd(it.low)}, {usd(it.high)}]" if it.low is not None else "too few for an interval"
-    return Tile(name, usd(it.value), within, of)
+    return Tile(name, usd(it.value), within_usd(it) or "too few for an interval", of)
 
 
-def _savings_tile(it: Estimate, of: str, *, is_thin: bool) -> Tile:
-    """The share that routing saves; where the last lane was hardly asked at once, nobody knows."""
-    name = "Against always strong"
+def _savings_tile(savings: Savings, of: str) -> Tile:
+    """What routing changes; where the last lane was hardly asked at once, nobody knows."""
+    name, it = "Against that", savings.share
     if it.value is None:
-        why = "always-strong was hardly run" if is_thin else "too little is known"
-        return Tile(name, "unknown", why, of)
-    word = "cheaper" if it.value >= 0 else "dearer"
-    within = (
-        "too few for an interval"
-        if it.low is None
-        else f"[{percent_signed(it.low)}, {percent_signed(it.high)}]"
-    )
-    return Tile(
-        name, f"{percent(abs(it.value))} {word}", within, of, is_alarm=it.high is not None and it.high < 0
-    )
+        hardly = savings.runs.part < savings.runs.whole
+        return Tile(name, "unknown", "always strong was hardly run" if hardly else "", of)
+    within = "too few for an interval"
+    if it.low is not None and it.high is not None:
+        within = f"[{_signed(-it.high)}, {_signed(-it.low)}] %"
+    word = "cheaper" if it.value > 0 else "dearer"
+    same = f"{word}: {usd(savings.actual.value)} in the same runs"
+    return Tile(name, f"{_signed(-it.value)} %", within, same, is_alarm=it.high is not None and it.high < 0)
 
 
-def percent_signed(value: float | None) -> str:
-    """A share with its sign."""
-    return "unknown" if value is None else f"{100 * value:+.0f} %".replace("-", "−")
+def _signed(value: float) -> str:
+    return f"{100 * value:+.0f}".replace("-", "−")
 
 
 def _share_tile(name: str, it: Share, more: str = "", *, is_alarm: bool = False) -> Tile:
@@ -276,8 +277,8 @@ def notes(figures: Figures) -> Iterable[Note]:
     for it in figures.losing:
         yield Note(
             f"{it.lane} loses money for {it.task_class}: an accepted patch costs {estimate(it.through)}"
-            f" through it (n={it.through.n}) and {estimate(it.direct)} from {it.last} at once (n={it.direct.n})."
-            " What the policy may say:",
+            f" through it (n={it.through.n}) and {estimate(it.direct)} from {it.last} at once"
+            f" (n={it.direct.n}). What the policy may say:",
             is_alarm=True,
             rule=it.rule,
         )
@@ -318,25 +319,29 @@ def _over_time(weeks: Sequence[WeekOf], lanes: Sequence[str]) -> Iterable[Chart]
         desc = f"{title}, {len(steps)} weeks, one line for each lane; the table below has the figures."
         return Chart(id_, title, lead, desc, over_time(words, lines, axis))
 
-    began = "By the lane that a run began with; weeks begin at the day shown."
+    began = "By the lane that a run began with."
     yield chart("week-cost", "Cost per run", began, lambda it: it.per_run.value, usd)
     yield chart(
-        "week-time", "Median time of an attempt", "By lane.", lambda it: it.latency.median.value, seconds
+        "week-time",
+        "Median time of an attempt",
+        "By lane.",
+        lambda it: it.latency.median.value,
+        _axis_seconds,
     )
     yield chart("week-first", "Passed at the first try", began, lambda it: it.first_try.value, percent)
 
 
+def _axis_seconds(value: float) -> str:
+    return f"{value:g} s" if value < 600 else f"{value / 60:g} min"
+
+
 def _all_weeks(begins: Sequence[str]) -> list[str]:
     """Every Monday from the first to the last: a week without a run is a gap and no neighbour."""
-    from datetime import date, timedelta
-
     if not begins:
         return []
-    at, last, found = date.fromisoformat(begins[0]), date.fromisoformat(begins[-1]), []
-    while at <= last and len(found) < 10 * MOST_WEEKS:
-        found.append(at.isoformat())
-        at += timedelta(days=7)
-    return found[-MOST_WEEKS:]
+    at, last = date.fromisoformat(begins[0]), date.fromisoformat(begins[-1])
+    weeks = [at + timedelta(days=7 * number) for number in range((last - at).days // 7 + 1)]
+    return [it.isoformat() for it in weeks[-MOST_WEEKS:]]
 
 
 def _rates(figures: Figures, lanes: Sequence[str]) -> Iterable[Chart]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from route_agent.report.page.words import seconds
 from route_agent.report.words import money
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from route_agent.records.figures import Estimate, Share, Spend
 
@@ -32,10 +33,32 @@ def interval(share: Share) -> str:
     return f"{100 * share.value:.0f} % [{ends(share)}] (n={share.whole:,})"
 
 
+def within(it: Estimate, words: Callable[[float], str]) -> str:
+    """The interval of an estimate; an end that too few values cannot show is a dash. Empty without both."""
+    if it.low is None and it.high is None:
+        return ""
+    low, high = ("–" if end is None else words(end) for end in (it.low, it.high))
+    return f"[{low}, {high}]"
+
+
+def within_usd(it: Estimate) -> str:
+    """The interval of a sum of money."""
+    return within(it, usd)
+
+
+def within_seconds(it: Estimate) -> str:
+    """The interval of a time."""
+    return within(it, seconds)
+
+
+def within_share(it: Estimate) -> str:
+    """The interval of a mean share, in per cent."""
+    return within(it, lambda end: f"{100 * end:.0f}")
+
+
 def estimate(it: Estimate) -> str:
     """A sum of money with its interval."""
-    within = "" if it.low is None else f" [{usd(it.low)}, {usd(it.high)}]"
-    return f"{usd(it.value)}{within}"
+    return f"{usd(it.value)} {within(it, usd)}".rstrip()
 
 
 def total(spend: Spend) -> str:
