@@ -58,7 +58,6 @@ class Bench:
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
             "HOME": str(home),
             "GIT_CONFIG_NOSYSTEM": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             **{f"XDG_{name}_HOME": str(home / name.lower()) for name in ("CONFIG", "STATE", "CACHE", "DATA")},
             **{f"GIT_{role}_NAME": "bench" for role in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{role}_EMAIL": "bench@example.com" for role in ("AUTHOR", "COMMITTER")},

@@ -33,7 +33,7 @@ def judgement(words: str = "plain words", path: str = "sync/worker.py") -> Judge
         reason=f"3 failed: {words}",
         exit_code=1,
         seconds=1.5,
-        output=f"out: {words}\n",
+        output=f"out: {words}\n___ test_new ___\nE   {words}\n\ntests/test_{words}.py:12: {words}\n___ TestX.test_old ___\nold\n",
         tests={new: "failed", old: "failed", "calc::shaky": "failed", "tests/t.py::ok": "passed"},
         raised={new: Raised("call", words)},
     )

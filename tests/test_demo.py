@@ -12,8 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from documented import blocks
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+SHOWN = "the demo prints it"
 SCENES = ROOT / "examples" / "sync-worker" / "scenes"
 
 
@@ -65,6 +68,24 @@ def test_the_demo_shows_a_fixer_at_no_cost_an_escalation_and_an_auth_change() ->
     assert "verifier recorded-verifier approves" in auth
     assert "still_failing: reproduction pytest::tests/test_backoff_long_streak.py" in untested
     assert "accepted at discriminating by strong" in untested
+    shown = next(it.body for it in blocks("README.md", README.read_text("utf-8")) if it.not_run == SHOWN)
+    assert steady(shown) in steady(untested), "README shows another run than the demo's"
+
+
+def steady(text: str) -> str:
+    """A report without what differs from run to run: durations, ids, folders, progress."""
+    lines = [line.rstrip() for line in text.splitlines() if not re.match(r"\s+\d+\.\d s  \w", line)]
+    steady = re.sub(r"(?<![\w.])~?/\S*/", "", "\n".join(lines))
+    for changing in (
+        r"\d+\.\d s$",
+        r"(?<=latency_seconds: )\S+",
+        r"(?<=run-)\w+",
+        r"(?<=show )\w+",
+        r"(?<=@)\w+",
+        r"\d+\.\d s(?= )",
+    ):
+        steady = re.sub(changing, "…", steady, flags=re.MULTILINE)
+    return steady.strip()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ shop.py
     return max(sum(prices) - voucher, 0)
 >>>>>>> REPLACE
 """
-ANSWERS = {"docs/tutorial.md": README}
+ANSWERS = {"docs/tutorial.md": README, "docs/receptions.md": FIX}
 SHOP = {
     "shop.py": "def total(prices, voucher=0):\n    return sum(prices) - voucher\n",
     "test_shop.py": "from shop import total\n\n\ndef test_a_voucher():\n    assert total([5], voucher=2) == 3\n",
@@ -118,7 +118,7 @@ SCENES: dict[str, Callable[[Path], Path]] = {
 def shell(tmp_path: Path, apart: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
     answer = ANSWERS.get(getattr(request.node, "callspec", None) and request.node.callspec.params["page"])
     with Loopback() as server:
-        for model in ("claude-haiku-5-5", "claude-opus-5-5"):
+        for model in ("claude-haiku-5-5", "claude-opus-5-5", "small-1"):
             server.script(model, *(Reply(answer or NEVER_NEGATIVE) for _ in range(4)))
         providers = {
             "anthropic": {
@@ -126,7 +126,7 @@ def shell(tmp_path: Path, apart: Path, request: pytest.FixtureRequest) -> Iterat
                 "base_url": server.anthropic_url,
                 "key_env": "ANTHROPIC_API_KEY",
             },
-            "openai": {"base_url": server.openai_url, "key_env": "OPENAI_API_KEY"},
+            "openai": {"base_url": server.openai_url, "key_env": "OPENAI_API_KEY", "free": True},
         }
         config = apart / "config" / "route-agent"
         config.mkdir(parents=True)

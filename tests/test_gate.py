@@ -235,7 +235,8 @@ def test_a_pull_request_is_fetched_without_a_trace_and_judged(forge: Sandpit) ->
 
 def test_a_pull_request_is_compared_with_the_branch_that_it_is_for(forge: Sandpit) -> None:
     repository = Repository.open(forge.root)
-    tips = dict(reversed(line.split()) for line in forge.git("ls-remote", "origin").splitlines())
+    listed = (line.split() for line in forge.git("ls-remote", "origin").splitlines())
+    tips = {name: commit for commit, name in listed}
 
     github, gitlab = pull_request(repository, "origin", 7), pull_request(repository, "origin", 8)
 

@@ -30,13 +30,13 @@ def pit(tmp_path: Path) -> Sandpit:
     return made
 
 
-def again(pit: Sandpit, base: str = "HEAD~1", head: str = "HEAD", **how: str) -> bool:
+def again(pit: Sandpit, base: str = "HEAD~1", head: str = "HEAD", policy: str = "") -> bool:
     """Whether nothing is run any more; the quick question and the whole one say the same."""
     repository = Repository.open(pit.root)
     commits = [repository.commit(it) for it in (base, head)]
-    quick = verdict_for(repository, commits[0], commits[1], **how)
+    quick = verdict_for(repository, commits[0], commits[1], policy=policy)
     seen: list[Event] = []
-    judged = asked(pit, base, head, seen=seen, **how)
+    judged = asked(pit, base, head, seen=seen, policy=policy)
     assert bool(judged.earlier) == (quick is not None)
     assert bool(judged.earlier) == (not any(it.step in (Step.BASELINE, Step.CHECK) for it in seen))
     return bool(judged.earlier)

@@ -13,9 +13,9 @@ from loopback import Fault, Loopback, Reply
 from sandpit import Sandpit, provider_env
 
 from route_agent.records.grades import Failure, Verdict
-from route_agent.records.judgements import Judgement
 
 ALWAYS = "{critique: always%s}"
+ALONE = "reproduce: {when: []}\nverify: {critique: never}\n"  # the lanes, and nobody beside them
 KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 PATCH = """\
 SUMMARY: say it better
@@ -135,7 +135,7 @@ def test_the_budget_holds(tmp_path: Path, plugged: Loopback) -> None:
     judged = asked(pit)
 
     assert (judged.verdict, judged.failure, judged.exit_code) == (Verdict.LIMIT, Failure.LIMIT, 5)
-    assert "$0.0001" in judged.reason
+    assert "limit is left" in judged.reason
     assert plugged.requests == []
 
 
@@ -190,7 +190,7 @@ def test_a_floor_may_ask_for_a_verifier_that_the_policy_does_not(tmp_path: Path,
 
 @pytest.fixture
 def broken(tmp_path: Path, plugged: Loopback) -> Sandpit:
-    return breaks(pit_of(tmp_path))
+    return breaks(pit_of(tmp_path, "", ALONE))
 
 
 def test_a_fix_is_offered_and_not_applied(broken: Sandpit, plugged: Loopback) -> None:
@@ -247,7 +247,7 @@ def test_what_no_check_shows_cannot_be_mended(tmp_path: Path, plugged: Loopback)
 
 
 def test_a_fix_of_what_is_staged_is_a_patch_on_that(tmp_path: Path, plugged: Loopback) -> None:
-    pit = pit_of(tmp_path)
+    pit = pit_of(tmp_path, "", ALONE)
     pit.write("a.txt", "bad\n")
     pit.git("add", "a.txt")
     plugged.script("small-1", Reply(PATCH))
@@ -260,16 +260,12 @@ def test_a_fix_of_what_is_staged_is_a_patch_on_that(tmp_path: Path, plugged: Loo
 
 
 def test_a_change_cannot_choose_who_mends_it(tmp_path: Path, plugged: Loopback) -> None:
-    pit = pit_of(tmp_path)
-    pit.write(".route-agent/policy.yaml", policy().replace("small-1", "own-1"))
+    pit = pit_of(tmp_path, "", ALONE)
+    pit.write(".route-agent/policy.yaml", policy("", ALONE).replace("small-1", "own-1"))
     breaks(pit)
     plugged.script("small-1", Reply(PATCH))
-    plugged.script("large-1", Reply(PATCH))
 
-    judged: Judgement = asked(pit)
-    done = pit.run("gate", "--base", "HEAD~2", "--fix", "--json")
+    done = pit.run("gate", "--base", "HEAD~1", "--fix", "--json")
 
-    assert judged.failure is Failure.REGRESSION
-    assert {it.model for it in plugged.requests} <= {"small-1", "large-1"}
-    assert plugged.requests
-    assert done.exit_code == 1
+    assert done.json["fix"]["verdict"] == "accepted", done.json["fix"]
+    assert [it.model for it in plugged.requests] == ["small-1"]

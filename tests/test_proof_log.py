@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import shutil
@@ -16,7 +17,7 @@ from sandpit import FIX, WRONG, Sandpit, replies
 from test_receptions import a_run, keep
 
 from route_agent import places
-from route_agent.errors import UsageError
+from route_agent.errors import LedgerError, UsageError
 from route_agent.ledger.database import now
 from route_agent.ledger.receptions import Receptions
 from route_agent.ledger.store import Ledger
@@ -174,6 +175,13 @@ def relink(log: Log) -> None:
     log["head"] = {"number": log["chain"][-1]["number"], "link": previous}
 
 
+def make_anew(log: Log, at: int) -> None:
+    """Another digest for one row, and the link that belongs to it."""
+    row, previous = log["chain"][at], log["chain"][at - 1]["link"]
+    row["digest"] = "a" * 64
+    row["link"] = link_of(previous, row["number"], row["at"], row["run_id"], row["event"], row["digest"])
+
+
 def renumber(log: Log) -> None:
     new = {row["number"]: at for at, row in enumerate(log["chain"], 1)}
     for row in log["chain"]:
@@ -240,6 +248,7 @@ MUTATIONS: dict[str, tuple[Callable[[Log], object], str]] = {
         "left out",
     ),
     "the window is made smaller": (lambda it: it["window"].update(since=FAR), "in no entry of the window"),
+    "one entry is made anew, with its own link": (lambda it: make_anew(it, 6), "entry 8 of the chain was changed"),
     "the head is another": (lambda it: it["head"].update(link="0" * 64), "head that the file names"),
     "a row is of another form": (lambda it: it["chain"][0].update(number="1"), "not as it was written"),
     "a case is of another form": (lambda it: it["cases"].append([]), "not as it was written"),
@@ -456,6 +465,29 @@ def test_what_is_no_proof_log_is_one_clear_error(data: bytes) -> None:
 )  # fmt: skip
 def test_odd_parts_are_told_and_never_a_crash(log: Log, part: Log) -> None:
     assert found({**log, **part}).problems
+
+
+def test_depth_and_half_characters_are_no_crash(log: Log) -> None:
+    for depth in range(150, 1000, 50):
+        deep = copy.deepcopy(log)
+        entry(deep)["content"]["reason"] = json.loads("[" * 100 + "]" * 100)
+        data = json.dumps(deep).replace("[" * 100 + "]" * 100, "[" * depth + "]" * depth)
+        told: list[str] = []
+        with contextlib.suppress(UsageError):
+            told = ["nested too deeply"]
+            told = check(read_log(data.encode())).problems
+        assert told
+    odd = copy.deepcopy(log)
+    entry(odd).update(salt="\ud800")
+    entry(odd)["content"]["\udfff"] = "\ud800"
+    assert found(odd).problems
+
+
+def test_a_damaged_chain_is_one_clear_error(ledger: Receptions) -> None:
+    ledger._write("UPDATE chain SET content = '[' WHERE number = 3", {})
+
+    with pytest.raises(LedgerError, match="entry 3 of the chain is damaged"):
+        exported(ledger)
 
 
 def test_a_run_is_exported_and_verified_as_a_person_would(tmp_path: Path) -> None:

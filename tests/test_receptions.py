@@ -24,7 +24,7 @@ from route_agent.retries import is_the_same, words_of
 
 OLD = "".join(f"value_{number} = compute({number})\n" for number in range(12))
 NEW = OLD.replace("compute(3)", "compute_three(3)").replace("compute(7)", "compute_seven(7)") + (
-    "\n\ndef helper_one(argument):\n    return argument + 1\n\n\ndef helper_two(argument):\n    return argument * 2\n"
+    "\n\ndef helper_one(argument):\n    return argument + 1\n\n\ndef helper_two(argument):\n    return argument * 2  # (twice?) [it] is\n"
 )
 HALF = NEW.replace("argument + 1", "argument + 100").replace("argument * 2", "argument * 200")
 TELLING = 6  # the lines that the patch adds, without blank ones
@@ -284,7 +284,7 @@ def landed_again(pit: Sandpit) -> None:
 def moved_to_another_file(pit: Sandpit) -> None:
     pit.write("src/extra.py", "def added_one():\n    return 'one'\n\n\ndef added_two():\n    return 'two'\n")
     pit.commit("take it")
-    pit.write("src/home.py", (pit.root / "src/extra.py").read_text() + "OTHER = 1\n")
+    pit.write("other.py", (pit.root / "other.py").read_text() + (pit.root / "src/extra.py").read_text())
     (pit.root / "src/extra.py").unlink()
     pit.commit("everything to its home")
 
@@ -558,29 +558,32 @@ def test_review_writes_a_word_down_from_anywhere(pit: Sandpit, tmp_path: Path) -
     assert shown.json == {"schema": 1, "run": "aaaaaa", "outcome": "reject", "words": 2}
 
 
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (("aaaaaa", "revert"), "is none of them"),
-        (("aaaaaa",), "what became of the patch?"),
-        (("aaaaaa", "accept", "--minutes", "nan"), "--minutes"),
-        (("aaaaaa", "accept", "--minutes", "inf"), "--minutes"),
-        (("aaaaaa", "accept", "--note", "x" * 5000), "--note"),
-        (("nobody", "accept"), "there is no run"),
-        (("recorded", "accept"), "recorded replies"),
-        (("aaaaaa", "accept", "--from-git"), "--from-git"),
-        (("--from-git", "--days", "nan"), "--days"),
-    ],
-)
-def test_what_cannot_be_a_word_is_refused(pit: Sandpit, arguments: tuple[str, ...], told: str) -> None:
+REFUSED = [
+    (("aaaaaa", "revert"), "is none of them"),
+    (("aaaaaa",), "what became of the patch?"),
+    (("aaaaaa", "accept", "--minutes", "nan"), "--minutes"),
+    (("aaaaaa", "accept", "--minutes", "inf"), "--minutes"),
+    (("aaaaaa", "accept", "--note", "x" * 5000), "--note"),
+    (("nobody", "accept"), "there is no run"),
+    (("recorded", "accept"), "recorded replies"),
+    (("aaaaaa", "accept", "--from-git"), "--from-git"),
+    (("--from-git", "--days", "nan"), "--days"),
+]
+
+
+def test_what_cannot_be_a_word_is_refused(pit: Sandpit) -> None:
     ledger = Receptions(places.ledger_file())
     keep(ledger, a_run("aaaaaa", pit.root, ""))
     keep(ledger, a_run("recorded", pit.root, "", replayed=True))
 
-    done = pit.run("review", *arguments)
+    for arguments, told in REFUSED:
+        done = pit.run("review", *arguments)
+        assert (done.exit_code, told in done.stderr) == (2, True), done.stderr
 
-    assert (done.exit_code, told in done.stderr) == (2, True), done.stderr
     assert not ledger.words()
+    (shown,) = pit.run("review", "--json").json["lanes"][-1:]
+    assert (shown["lane"], shown["accepted"], shown["rejected"]["value"]) == ("all", 1, None)
+    assert "fast" in pit.run("review").stdout
 
 
 def test_a_run_of_the_program_is_learned_from_its_commit(pit: Sandpit, tmp_path: Path) -> None:

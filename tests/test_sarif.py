@@ -47,7 +47,7 @@ def test_sarif_names_the_place_of_everything_that_was_found() -> None:
 
     assert_sarif(log)
     at = "sync/worker.py"
-    assert places(log, "test-failed") == [("tests/test_plain%20words.py", 1, 1)]
+    assert places(log, "test-failed") == [("tests/test_plain%20words.py", 12, 12)]
     assert places(log, "failed-before") == [("tests/test_old.py", 1, 1)]
     assert places(log, "check-failed") == [(at, 1, 1)]
     assert places(log, "test-skipped") == [(at, 7, 7)]
@@ -185,6 +185,8 @@ def test_junit_tells_new_failures_from_old_and_flaky_ones() -> None:
     assert red == {"verdict", "test_new", "lint", "types"}
     assert {name.rpartition("::")[2] for name in read.flaky} == {"shaky"}
     assert "out: plain words" in text
+    told = ElementTree.fromstring(text).findtext(".//testcase[@name='test_new']/failure")
+    assert told == "E   plain words\n\ntests/test_plain words.py:12: plain words"
 
 
 def test_markdown_shows_hostile_words_as_text() -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import warm
 from sandpit import PROGRAM, Sandpit
 
 HOSTILE = 'it\'s "half" $(touch pwned) `touch pwned` $HOME ${PATH} * ~ !! \\n; touch pwned & # end'
@@ -42,13 +43,13 @@ def shell(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def stub(tmp_path: Path) -> Path:
-    """A folder for PATH whose `route-agent` prints its arguments, and answers shell-init as the real one."""
+    """A folder for PATH whose `route-agent` prints its arguments, and for shell-init what lies beside it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "route-agent"
     program.write_text(
         f"#!/bin/sh\n"
-        f'[ "$1" = shell-init ] && exec "{PROGRAM}" "$@"\n'
+        f'[ "$1" = shell-init ] && exec cat "{folder}/$2"\n'
         f'exec "{sys.executable}" -I -c \'import json, sys; print(json.dumps(sys.argv[1:]))\' "$@"\n'
     )
     program.chmod(0o755)
@@ -61,13 +62,15 @@ def pit(tmp_path: Path) -> Sandpit:
 
 
 def init(shell: str, cwd: Path) -> str:
-    done = subprocess.run([PROGRAM, "shell-init", shell], cwd=cwd, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    command = [PROGRAM, "shell-init", shell]
+    code, out, err = warm.run(command, cwd=cwd, environment={**os.environ}, stdin="", timeout=60)
+    assert code == 0, err
+    return out
 
 
 def typed(shell: str, line: str, cwd: Path, stub: Path, **env: str) -> list[list[str]]:
     """What the stub was called with when a person types the line, with the start file that we tell of."""
+    (stub / shell).write_text(init(shell, cwd))
     done = subprocess.run(
         [*START[shell], "-c", f"{LOAD[shell]}\n{line}"],
         cwd=cwd,

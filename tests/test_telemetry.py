@@ -35,7 +35,7 @@ class Collector:
     """An OTLP receiver on this machine; every span it got, by name, with plain attributes."""
 
     status: int = 200
-    hangs_s: float = 0.0
+    drips: bool = False
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
@@ -58,7 +58,11 @@ def collecting(**how: Any) -> Iterator[Collector]:
             collector.bodies.append(self.rfile.read(int(self.headers["content-length"])))
             collector.headers.append({name.lower(): value for name, value in self.headers.items()})
             collector.paths.append(self.path)
-            collector.over.wait(collector.hangs_s)
+            if collector.drips:  # a byte now and then: no single read takes long
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nx-slow: ")
+                while not collector.over.wait(0.05):
+                    self.wfile.write(b"a")
+                    self.wfile.flush()
             self.send_response(collector.status)
             self.end_headers()
 
@@ -274,11 +278,11 @@ def bounded(telemetry: Telemetry, **env: str) -> tuple[list[str], float]:
     return told, time.monotonic() - began
 
 
-def test_a_collector_that_hangs_is_waited_for_two_seconds_at_most() -> None:
-    with collecting(hangs_s=30) as collector:
+def test_a_collector_that_never_ends_its_answer_is_waited_for_two_seconds_at_most() -> None:
+    with collecting(drips=True) as collector:
         told, seconds = bounded(Telemetry(endpoint=collector.url))
 
-    assert told in (["not taken within 2 s"], ["ReadTimeout"])
+    assert told == ["not taken within 2 s"]
     assert seconds < BOUND_S + 0.5
 
 

@@ -117,7 +117,7 @@ def stands(repository: Repository, key: str) -> Earlier | None:
             programs, asked, overlaid, digest = json.loads(kept.standing)
             if digest and Standing(tuple(programs), tuple(asked), overlaid).digest(repository.root) == digest:
                 return kept.earlier
-    except (LedgerError, ValueError, KeyError):  # written by somebody else: it tells nothing
+    except (LedgerError, ValueError, KeyError, TypeError):  # written by somebody else: it tells nothing
         return None
     finally:
         ledger.close()

@@ -179,8 +179,7 @@ def standing(patch: Touched, before: Lines, head: Lines) -> int:
         before: the lines of its files before it came; equal ones that stood there are none of its own.
         head: the lines of its files now.
     """
-    left = before - patch.removed
-    return sum((patch.added & (head - left)).values())
+    return (patch.added & (head - before)).total()
 
 
 def taken_back(

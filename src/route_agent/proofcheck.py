@@ -114,7 +114,17 @@ def check(log: dict[str, Any], pin: Pin | None = None) -> Checked:
     Args:
         log: as `read_log` gives it.
         pin: a link that was published earlier.
+
+    Raises:
+        UsageError: something in it is nested too deeply to be looked at.
     """
+    try:
+        return _checked(log, pin)
+    except RecursionError as error:
+        raise UsageError("this is no proof log: nested too deeply", hint=_HINT) from error
+
+
+def _checked(log: dict[str, Any], pin: Pin | None) -> Checked:
     found = Checked()
     try:
         before = _pin(log["before"])

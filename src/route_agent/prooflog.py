@@ -78,7 +78,7 @@ def link_of(previous: str, number: int, at: str, run_id: str, event: str, digest
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def begun(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from route_agent.records.events import Event, Listener
 
 UNTOLD_S = 600.0  # how long a push is held before a policy was read; the built-in policy's own deadline
-_MARGIN_S = 2.0  # the checks' own deadline comes first, and tells more
+_MARGIN_S = 5.0  # the checks' own deadline comes first, and tells more
 
 
 def run(remote: str, url: str) -> None:

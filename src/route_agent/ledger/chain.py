@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from route_agent.errors import LedgerError
 from route_agent.ledger.database import Database, now
 from route_agent.prooflog import (
     BEGIN,
@@ -141,7 +142,7 @@ class Chained(Database):
             )
             runs: dict[str, tuple[Entry, ...]] = {}
             for it in entries:
-                entry = Entry(_row(it), it["salt"], json.loads(it["content"]))
+                entry = Entry(_row(it), it["salt"], _content(it))
                 runs[it["run_id"]] = (*runs.get(it["run_id"], ()), entry)
             return Slice(before, self.head(), tuple(map(_row, rows)), runs, tuple(self._unchained(window)))
 
@@ -260,6 +261,16 @@ UNION SELECT run_id FROM chain WHERE event = 'reception'
         AND json_extract(content, '$.outcome') = word.outcome)
 LIMIT :most
 """
+
+
+def _content(row: sqlite3.Row) -> dict[str, Any]:
+    try:
+        told = json.loads(row["content"])
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise LedgerError(f"entry {row['number']} of the chain is damaged", hint="route-agent ledger check")
+    return told
 
 
 def _row(row: sqlite3.Row) -> Row:

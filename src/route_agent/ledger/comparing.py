@@ -25,7 +25,7 @@ def savings_of(pairs: Mapping[tuple[str, str], Sums], asked: Asked) -> Savings:
         classes[task_class] = classes.get(task_class, Sums()) + sums
     last = asked.ladder[-1]
     return savings(
-        (sums.whole, pairs.get((task_class, last), Sums()).whole)
+        (sums.whole(asked), pairs.get((task_class, last), Sums()).whole(asked))
         for task_class, sums in sorted(classes.items())
     )
 
@@ -38,7 +38,7 @@ def losing_of(pairs: Mapping[tuple[str, str], Sums], asked: Asked) -> tuple[Losi
     """
     last = asked.ladder[-1] if asked.ladder else ""
     several = [
-        (task_class, lane, sums.through, pairs[task_class, last].direct)
+        (task_class, lane, sums.through(asked), pairs[task_class, last].direct(asked))
         for (task_class, lane), sums in sorted(pairs.items())
         if lane in asked.ladder[:-1] and (task_class, last) in pairs and task_class in get_args(TaskClass)
     ]

@@ -62,7 +62,7 @@ class Database:
             # another process may have been quicker
             version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
             for schema in SCHEMAS[version:]:
-                for statement in schema.split(";"):
+                for statement in statements(schema):
                     self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
 
@@ -118,6 +118,16 @@ class Database:
     def _read(self, query: str, values: Mapping[str, Any] | tuple[Any, ...] = ()) -> list[sqlite3.Row]:
         with self._plainly():
             return self._db.execute(query, values).fetchall()
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one; a trigger is one, whatever it holds."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def storable(text: str) -> str:

@@ -85,14 +85,14 @@ class Figuring(Database):
                 first_try=share(int(it.first_passed), int(it.tried)),
                 escalated=share(int(it.escalated), int(it.tried)),
                 latency=latency(times.get((monday, lane), ())),
-                per_run=estimate(it.whole.each),
-                per_accepted=estimate(it.whole),
+                per_run=estimate(it.whole(asked).each),
+                per_accepted=estimate(it.whole(asked)),
             )
             for (monday, lane), it in sorted(_added(self._cells(asked), (0, 1)).items())
         )
 
     def totals(self, asked: Asked) -> dict[str, tuple[int, int, int | None]]:
-        """By week, named by its Monday: runs, accepted ones, and what they cost; None where that is unknown."""
+        """By week, named by its Monday: runs, accepted ones, and what they cost where that is known."""
         return {
             monday: (int(it.runs), int(it.accepted), None if it.unknown else int(it.money))
             for (monday,), it in _added(self._cells(asked), (0,)).items()
@@ -101,7 +101,7 @@ class Figuring(Database):
     def cells(self, asked: Asked) -> tuple[Cell, ...]:
         """By class of task and lane: every attempt that says something of the lane."""
         return tuple(
-            Cell(task_class, lane, share(int(it.passed), int(it.counted)), estimate(it.direct.each))
+            Cell(task_class, lane, share(int(it.passed), int(it.counted)), estimate(it.direct(asked).each))
             for (task_class, lane), it in sorted(_added(self._cells(asked), (2, 1)).items())
             if it.counted
         )

@@ -66,8 +66,8 @@ def group_of(
         first_try=share(int(sums.first_passed), int(sums.tried)),
         escalated=share(int(sums.escalated), int(sums.tried)),
         latency=latency(list(times)),
-        per_run=estimate(sums.whole.each),
-        per_accepted=estimate(sums.whole),
+        per_run=estimate(sums.whole(asked).each),
+        per_accepted=estimate(sums.whole(asked)),
         spend=sums.spend(asked),
         cache=Cache(
             int(sums.read_tokens),

@@ -256,8 +256,8 @@ class History(Database):
         rows = self._read(
             "SELECT model, SUM(is_canary) AS shown, SUM(is_canary AND opinion <> :yes) AS caught,"
             " SUM(NOT is_canary) AS reviewed, SUM(NOT is_canary AND opinion <> :yes) AS refused"
-            " FROM review JOIN run ON run.id = run_id"
-            " WHERE replayed = 0 AND answered = 1 AND other_model = 0 GROUP BY model ORDER BY model",
+            " FROM review WHERE run_id NOT IN (SELECT id FROM run WHERE replayed = 1)"
+            " AND answered = 1 AND other_model = 0 GROUP BY model ORDER BY model",
             {"yes": Opinion.APPROVE.value},
         )
         return {row["model"]: Track(*tuple(row)[1:]) for row in rows}
@@ -266,3 +266,20 @@ class History(Database):
 def has_work(verdict: Verdict) -> bool:
     """Whether a run that ended so tells what such a run costs."""
     return verdict not in _ENDED_BEFORE_ITS_WORK
+
+
+def usual_of_ledger(repository: str) -> dict[str, float]:
+    """What a repository's checks usually take, for whoever has no ledger open; nothing where none is."""
+    from route_agent.errors import LedgerError
+    from route_agent.places import ledger_file
+
+    if not ledger_file().is_file():
+        return {}
+    try:
+        history = History(ledger_file())
+        try:
+            return history.usual_checks(repository)
+        finally:
+            history.close()
+    except LedgerError:
+        return {}

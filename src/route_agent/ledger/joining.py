@@ -28,7 +28,7 @@ from route_agent.records.runs import written_form
 from route_agent.redaction import redact_all
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from route_agent.ledger.portable import Tables
@@ -339,15 +339,22 @@ def _require_report(run_id: str, report: str) -> None:
         wrong("run.report is of another run")
 
 
-def _identity(record: Record) -> Iterable[Any]:
+def _identity(record: Record) -> list[Any]:
     """What makes two records the same run: everything but whose ledger it was in, and what people said."""
-    run = _without_source(record["run"])
-    parts = (record[name] for name in PARTS if name != "receptions")
-    return [run, *([_plain(it) for it in part] if isinstance(part, list) else part for part in parts)]
+    run = _comparable("run", _without_source(record["run"]))
+    parts = [PARTS[name] for name in PARTS if name not in ("receptions", "quote")]
+    several = [record[name] for name in PARTS if name not in ("receptions", "quote")]
+    rows = [[_comparable(table, it) for it in part] for table, part in zip(parts, several, strict=True)]
+    return [run, *rows, record["quote"]]
 
 
-def _plain(it: Record) -> Record:
-    return {name: value for name, value in it.items() if name != "imported"}
+def _comparable(table: str, it: Record) -> Record:
+    """Without what coming in changes, and without the spaces that JSON may have or not."""
+    return {
+        name: json.loads(value) if (table, name) in OF_JSON and value is not None else value
+        for name, value in it.items()
+        if name != "imported"
+    }
 
 
 def _without_source(it: Record) -> Record:

@@ -143,6 +143,8 @@ FROM reception JOIN (
             tally.TABLE,
             *tally.INDICES,
             tally.OF_ENDED,
+            tally.SUMMED,
+            *tally.FORGETTING,
         )
     ),
 )

@@ -108,13 +108,21 @@ OF_ENDED = f"INSERT INTO tally {DERIVED} AND verdict IS NOT NULL"
 OF_ONE = f"{OF_ENDED} AND run.id = :id"
 UNENDED = f"{DERIVED} AND verdict IS NULL"
 FORGET = "DELETE FROM tally WHERE run_id = :id"
+# sums of whole weeks, made when somebody asks and thrown away when a week's tally changes
+SUMMED = "CREATE TABLE summed (week TEXT PRIMARY KEY, form TEXT NOT NULL, facts TEXT NOT NULL, times BLOB NOT NULL) STRICT"
+FORGETTING = tuple(
+    f"CREATE TRIGGER tally_{event.lower()} AFTER {event} ON tally BEGIN"  # noqa: S608 - the words are ours
+    f" DELETE FROM summed WHERE week = {side}.week; END"
+    for event, side in (("INSERT", "new"), ("UPDATE", "new"), ("DELETE", "old"))
+)
 INDICES = (
     "CREATE INDEX tally_by_run ON tally (run_id)",
     "CREATE INDEX check_by_run ON check_result (run_id, attempt)",
     "CREATE INDEX review_by_run ON review (run_id, attempt)",
     "CREATE INDEX run_by_time ON run (started_at)",
     "CREATE INDEX run_unended ON run (started_at) WHERE verdict IS NULL",
-    "CREATE INDEX run_replayed ON run (started_at) WHERE replayed = 1",
+    "CREATE INDEX run_replayed ON run (started_at, id) WHERE replayed = 1",
+    "CREATE INDEX run_shadow ON run (started_at) WHERE mode = 'shadow'",
     "CREATE INDEX run_imported ON run (started_at) WHERE source <> ''",
     # everything that is asked of calls by key, without their replies
     (

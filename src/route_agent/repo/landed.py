@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ MOST_PATHS = 400
 MOST_COMMITS = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FILE = 2 * 1024 * 1024
+_MEANS = re.compile(r"[][\\{}()*+?.^$|]")  # what an extended regular expression reads as more than itself
 _SHAPE = (
     "-p", "-U0", "--inter-hunk-context=0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv",
     "--no-show-signature", "--no-notes", "--no-mailmap", "--src-prefix=a/", "--dst-prefix=b/",
@@ -190,10 +192,11 @@ class Landed:
         return {path: (their & texts).total() for path, their in found.items()}
 
     def holders(self, line: str) -> list[str]:
-        """The files at HEAD that hold a text, at most a few."""
+        """The files at HEAD that hold a line, with whatever white space between its words; at most a few."""
+        pattern = "[[:space:]]+".join(_MEANS.sub(r"\\\g<0>", word) for word in line.split())
         try:
             written, _ = git_start(
-                "grep", "-l", "-z", "-I", "-F", "--no-color", "-e", line, self.repository.head, "--",
+                "grep", "-l", "-z", "-I", "-E", "--no-color", "-e", pattern, self.repository.head, "--",
                 cwd=self.repository.root, most=16_384, deadline_s=self._left(),
             )  # fmt: skip
         except GitFailed:  # exit code 1: nowhere
@@ -207,8 +210,8 @@ class Landed:
         found: Lines = Counter()
         for path in paths:
             file = self.repository.root / path
-            if is_lookable(path) and _is_plain(file):
-                found += counted(path, file.read_bytes().decode("utf-8", "surrogateescape"))
+            if is_lookable(path):
+                found += counted(path, _text_of(file))
         return found
 
     def worktrees(self) -> frozenset[str]:
@@ -226,11 +229,14 @@ class Landed:
         return float(told.split()[0])
 
 
-def _is_plain(file: Path) -> bool:
+def _text_of(file: Path) -> str:
+    """What a plain file of ordinary size holds; nothing where it is another thing, or cannot be read."""
     try:
-        return file.is_file() and not file.is_symlink() and file.stat().st_size <= MOST_FILE
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > MOST_FILE:
+            return ""
+        return file.read_bytes().decode("utf-8", "surrogateescape")
     except OSError:
-        return False
+        return ""
 
 
 def _commit(entry: str, middle: str) -> Commit | None:

@@ -94,10 +94,12 @@ class Working:
         except OSError as error:
             raise RepositoryState(f"git's index cannot be copied to {index}: {error.strerror}") from error
         except GitFailed as error:
-            raise RepositoryState(
-                f"what is staged is no tree: {error.words}",
-                hint="resolve unmerged files, then run this again",
-            ) from error
+            listed = ("ls-files", "--unmerged")
+            unmerged = self._git(*listed, index=index, work_tree=self.repository.root)
+            what, hint = (
+                ("unmerged files", "resolve them, then run this again") if unmerged else (error.words, "")
+            )
+            raise RepositoryState(f"what is staged is no tree: {what}", hint=hint) from error
 
     def is_still(self, snapshot: Snapshot) -> bool:
         """Whether the user's working state is what it was in the last snapshot.

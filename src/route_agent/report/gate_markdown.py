@@ -54,7 +54,7 @@ def _facts(judged: Judgement) -> Iterator[tuple[str, str]]:
     paths = [text(path) for path in judged.change.paths]
     more = f" and {len(paths) - MAX_FILES} more" if len(paths) > MAX_FILES else ""
     decision = judged.decision
-    yield "judged", f"{text(judged.target)} {text(judged.head[:10])}, {text(judged.change.summary)}"
+    yield "judged", text(f"{judged.target}: {judged.change.summary}")
     if paths:
         yield "files", f"{'<br>'.join(paths[:MAX_FILES])}{more}"
     yield "proved", text(judged.grade.value)

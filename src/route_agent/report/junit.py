@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from route_agent.records.checks import Outcome
 from route_agent.report.inert import one_line, visible, write_file
-from route_agent.report.remarks import file_of
+from route_agent.report.remarks import file_of, section_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +131,8 @@ def _red(case: Element, result: CheckResult, test: str, judged: Judgement) -> No
         message = kind or (result.reason if test == "exit" else "red with this change")
         failure = SubElement(case, "failure", type=one_line(kind) or "failed", message=one_line(message))
         # GitLab shows this text and nothing else
-        failure.text = visible(result.output if test == "exit" else f"{result.name}: {result.reason}")
+        told = result.output if test == "exit" else section_of(test, result.output)
+        failure.text = visible(told or f"{result.name}: {result.reason}")
 
 
 def _seconds(seconds: float) -> str:

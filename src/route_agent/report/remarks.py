@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +35,9 @@ RULES = {
 
 _LEVELS: dict[Weight, Level] = {Weight.CONVICTS: "error", Weight.LOWERS: "warning", Weight.NOTES: "note"}
 _RANK: dict[Level, int] = {"error": 0, "warning": 1, "note": 2}
+# how pytest heads what it tells of one red test
+_HEADS = re.compile(r"^_{3,} (?P<name>\S.*?) _{3,}$", re.MULTILINE)
+_MAX_LINE = 10_000_000
 _FILE = re.compile(r"[^/:][^:]*\.[a-z0-9]{1,4}$")
 
 
@@ -87,6 +91,7 @@ def _red(result: CheckResult, test: str, evidence: Evidence, nowhere: str) -> Re
     before = f"{result.name}::{test}" in evidence.pre_existing
     level: Level = "note" if before else "error" if evidence.failure else "warning"
     place = file_of(test)
+    line = line_in(section_of(test, result.output), place)
     if test == "exit":
         said = result.reason or f"exit {result.exit_code}"
         rule, what = "check-failed", f"the check {result.name} fails: {said}"
@@ -96,7 +101,30 @@ def _red(result: CheckResult, test: str, evidence: Evidence, nowhere: str) -> Re
     if before:
         rule, what = "failed-before", f"{what}; before the change as well"
     elsewhere = "" if place or not nowhere else ". No place in the files is known for it"
-    return Remark(rule, level, place or nowhere, 0, 0, f"{what}{elsewhere}")
+    return Remark(rule, level, place or nowhere, line, line, f"{what}{elsewhere}")
+
+
+def section_of(test: str, output: str) -> str:
+    """What a runner's output tells of one test alone; empty where it does not keep tests apart."""
+    return _sections(output).get(".".join(test.split("::")[1:]), "")
+
+
+@lru_cache(maxsize=8)  # asked for each red test, in each report
+def _sections(output: str) -> dict[str, str]:
+    heads = [*_HEADS.finditer(output)]
+    ends = [*(head.start() for head in heads[1:]), len(output)]
+    return (
+        {head["name"]: output[head.end() : end].strip("\n") for head, end in zip(heads, ends, strict=True)}
+        if heads
+        else {}
+    )
+
+
+def line_in(section: str, file: str) -> int:
+    """The line of a file at which a test failed, by the last place there that its output names; 0 if none."""
+    places = re.findall(rf"^{re.escape(file)}:(\d{{1,8}}): ", section, re.MULTILINE) if file else []
+    line = int(places[-1]) if places else 0
+    return line if line <= _MAX_LINE else 0
 
 
 def file_of(test: str) -> str:
