@@ -252,7 +252,7 @@ class Shell:
         return self.arguments()
 
     def arguments(self) -> list[str]:
-        until, written = time.monotonic() + 20, Path(f"{self.asked}.new")
+        until, written = time.monotonic() + 60, Path(f"{self.asked}.new")
         while time.monotonic() < until:
             self.read(0.02)
             if written.exists() and (text := written.read_text()):

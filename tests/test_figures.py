@@ -492,7 +492,7 @@ def test_weeks_cells_and_confidence_are_the_same_runs_again(
             if one["lane"] == cell.lane and not one["same_model"]
         ]
         is_share(cell.accepted, own)
-    known = [one for it in plain if it.run["verdict"] for one in it.attempts if not one["same_model"]]
+    known = [one for it in plain for one in it.attempts if not one["same_model"]]
     for found in bins:
         own = [one for one in known if found.low <= one["confidence"] < found.high]
         is_share(found.accepted, [one["failure"] is None for one in own])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from route_agent.figuring import estimate, latency, share
 from route_agent.ledger import questions, tally
 from route_agent.ledger.comparing import losing_of, savings_of
-from route_agent.ledger.database import Database
 from route_agent.ledger.groups import (
     Each,
     along,
@@ -23,7 +22,8 @@ from route_agent.ledger.groups import (
     tiers_of,
     week_name,
 )
-from route_agent.ledger.sums import Sums, check_price, sums_of
+from route_agent.ledger.sums import Sums, sums_of
+from route_agent.ledger.weekly import Read, Week, Weekly
 from route_agent.records.figures import (
     Asked,
     Cell,
@@ -46,7 +46,7 @@ MOST_USES = 3
 BINS = 10
 
 
-class Figuring(Database):
+class Figuring(Weekly):
     """A ledger, asked for figures. What was summed for one question is kept for the next of its window."""
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +94,7 @@ class Figuring(Database):
     def totals(self, asked: Asked) -> dict[str, tuple[int, int, int | None]]:
         """By week, named by its Monday: runs, accepted ones, and what they cost where that is known."""
         return {
-            monday: (int(it.runs), int(it.accepted), None if it.unknown else int(it.money))
+            monday: (int(it.runs), int(it.accepted), None if it.unknown else int(it.run))
             for (monday,), it in _added(self._cells(asked), (0,)).items()
         }
 
@@ -108,15 +108,20 @@ class Figuring(Database):
 
     def confidence(self, asked: Asked) -> tuple[Confident, ...]:
         """By tenths of the computed confidence: how often the attempt was accepted, and its patch kept."""
+        bins: dict[int, tuple[int, float, int]] = {}
+        for week in self._weeks(asked):
+            for at, found in week.bins.items():
+                n, total, accepted = bins.get(at, (0, 0.0, 0))
+                bins[at] = n + found[0], total + found[1], accepted + found[2]
+        kept = Counter[int]()
+        told = Counter[int]()
+        for table in self._tables():
+            for row in self._read(questions.KEPT.format(table=table), _window(asked)):
+                kept[row["bin"]] += row["kept"]
+                told[row["bin"]] += row["told"]
         return tuple(
-            Confident(
-                row["bin"] / BINS,
-                (row["bin"] + 1) / BINS,
-                row["mean"],
-                share(row["accepted"], row["n"]),
-                share(row["kept"], row["told"]),
-            )
-            for row in self._read(questions.CONFIDENT, _window(asked))
+            Confident(at / BINS, (at + 1) / BINS, total / n, share(accepted, n), share(kept[at], told[at]))
+            for at, (n, total, accepted) in sorted(bins.items())
         )
 
     # --- sums -----------------------------------------------------------------------------------------------
@@ -126,15 +131,36 @@ class Figuring(Database):
             self._known[what, asked] = make(asked)
         return self._known[what, asked]
 
-    def _cells(self, asked: Asked) -> dict[Key, Sums]:
-        """By week, lane and class: the order in which the tally lies, and fine enough for most questions."""
-        found: dict[Key, Sums] = self._once(
-            "cells", _by_lane(asked), lambda it: self._summed("week, lane, task_class", it)
+    def _weeks(self, asked: Asked) -> list[Week]:
+        found: list[Week] = self._once(
+            "weeks",
+            _window_of(asked),
+            lambda it: list(self.summed_weeks(it.since, it.until, self._tables())),
         )
         return found
 
+    def _cells(self, asked: Asked) -> dict[Key, Sums]:
+        """By week, lane and class: the order in which the tally lies, and fine enough for most questions."""
+        found: dict[Key, Sums] = self._once("cells", _by_lane(asked), self._made_cells)
+        return found
+
+    def _made_cells(self, asked: Asked) -> dict[Key, Sums]:
+        found: dict[Key, Sums] = {}
+        for week in self._weeks(asked):
+            for (lane, task_class), sums in week.cells.items():
+                at = (week.monday, lane, task_class)
+                found[at] = found.get(at, Sums()) + sums
+        return self._with_minutes(found, ("week", "lane", "task_class"), asked)
+
     def _each(self, asked: Asked) -> Each:
-        found: Each = self._once("each", asked, self._read_each)
+        of_weeks = asked.by == "lane"
+        found: Each = self._once("each", asked, self._each_of_weeks if of_weeks else self._read_each)
+        return found
+
+    def _each_of_weeks(self, asked: Asked) -> Each:
+        found = Each()
+        for week in self._weeks(asked):
+            found.add_week(week)
         return found
 
     def _read_each(self, asked: Asked) -> Each:
@@ -148,13 +174,15 @@ class Figuring(Database):
         return found
 
     def _summed(self, key: str, asked: Asked) -> dict[Key, Sums]:
-        """Sums by some columns of the tally, with what people's minutes add to them."""
-        names = key.split(", ")
+        """Sums by a column of the tally, with what people's minutes add to them."""
         found: dict[Key, Sums] = {}
         for table in self._tables():
             for row in self._read(questions.SUMMED.format(key=key, table=table), _window(asked)):
-                at = tuple(row)[: len(names)]
-                found[at] = found.get(at, Sums()) + sums_of(tuple(row)[len(names) :])
+                found[row[0],] = found.get((row[0],), Sums()) + sums_of(tuple(row)[1:])
+        return self._with_minutes(found, (key,), asked)
+
+    def _with_minutes(self, found: dict[Key, Sums], names: Key, asked: Asked) -> dict[Key, Sums]:
+        for table in self._tables():
             for row in self._read(questions.MINUTES.format(table=table), _window(asked)):
                 at = tuple(row[name] for name in names)
                 found[at] = found[at].with_minutes(row, asked)
@@ -236,25 +264,20 @@ class Figuring(Database):
 
     def _verifiers(self, asked: Asked) -> Iterable[LedgerRow]:
         """The classic table's verifiers: what they read, and the known-bad patches that they let pass."""
-        times: dict[str, list[float]] = {}
-        uses: dict[str, Counter[str]] = {}
-        canaries: Counter[str] = Counter()
-        missed: Counter[str] = Counter()
-        for lane, task_class, seconds, is_canary, is_missed in self._read(
-            questions.READ_PATCHES, _window(asked)
-        ):
-            times.setdefault(lane, []).append(seconds)
-            uses.setdefault(lane, Counter())[task_class] += 1
-            canaries[lane] += is_canary
-            missed[lane] += is_missed
-        for lane in sorted(times):
-            failed = Failed("approves known-bad patches", share(missed[lane], canaries[lane]))
+        several: dict[str, list[Read]] = {}
+        for week in self._weeks(asked):
+            for lane, read in week.read.items():
+                several.setdefault(lane, []).append(read)
+        for lane, reads in sorted(several.items()):
+            times = list(chain.from_iterable(it.times for it in reads))
+            uses = sum((it.uses for it in reads), Counter[str]())
+            missed = share(sum(it.missed for it in reads), sum(it.canaries for it in reads))
             yield LedgerRow(
                 lane,
-                len(times[lane]),
-                latency(times[lane]),
-                most(uses[lane], MOST_USES),
-                failed if missed[lane] else None,
+                len(times),
+                latency(times),
+                most(uses, MOST_USES),
+                Failed("approves known-bad patches", missed) if missed.part else None,
                 is_verifier=True,
             )
 
@@ -262,7 +285,7 @@ class Figuring(Database):
 def _window(asked: Asked) -> dict[str, Any]:
     day = date.fromisoformat(asked.since[:10]) if asked.since else None
     monday = (day - timedelta(days=day.weekday())).isoformat() if day else ""
-    return {"since": asked.since, "until": asked.until, "week": monday, "check": check_price(asked)}
+    return {"since": asked.since, "until": asked.until, "week": monday}
 
 
 def _by_lane(asked: Asked) -> Asked:
@@ -276,3 +299,7 @@ def _added(sums: Mapping[Key, Sums], places: tuple[int, ...]) -> dict[Key, Sums]
         at = tuple(key[place] for place in places)
         found[at] = found[at] + it if at in found else it
     return found
+
+
+def _window_of(asked: Asked) -> Asked:
+    return Asked(since=asked.since, until=asked.until)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from route_agent.ledger.sums import Sums
+    from route_agent.ledger.weekly import Week
 
 MOST_LIMITS = 3
 
@@ -29,6 +30,16 @@ class Each:
     failed: Counter[tuple[str, str, str]] = field(default_factory=Counter)  # group, lane, failure
     ended: Counter[str] = field(default_factory=Counter)
     limits: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add_week(self, week: Week) -> None:
+        """Take a week in, by lane."""
+        for lane, times in week.times.items():
+            self.weekly.setdefault((week.monday, lane), []).extend(times)
+            self.times.setdefault(lane, []).extend(times)
+        for (lane, failure), count in week.failed.items():
+            self.failed[lane, lane, failure] += count
+        self.ended.update(week.ended)
+        self.limits.update(week.limits)
 
     def read(self, rows: Iterable[Any], *, of_attempts: bool) -> None:
         """Take rows in, as `questions.EACH` has them."""

@@ -53,17 +53,24 @@ CALL_LIMITS = (
     f" WHERE replayed = 0 AND {WITHIN.format(at='at')}) AS used"
     " JOIN tally ON tally.run_id = used.run_id AND first = 1 WHERE limits IS NOT NULL GROUP BY name, limits"
 )
-CONFIDENT = (
-    "SELECT MIN(CAST(confidence * 10 AS INTEGER), 9) AS bin, COUNT(*) AS n, AVG(confidence) AS mean,"  # noqa: S608 - ours
-    " SUM(failure IS NULL) AS accepted, SUM(failure IS NULL AND outcome IS NOT NULL) AS told,"
-    " SUM(failure IS NULL AND COALESCE(outcome IN ('accept', 'amend'), 0)) AS kept"
-    " FROM tally LEFT JOIN standing ON standing.run_id = tally.run_id"
-    f" WHERE confidence IS NOT NULL AND counts = 1 AND {WINDOW} GROUP BY bin ORDER BY bin"
+KEPT = (
+    "SELECT MIN(CAST(confidence * 10 AS INTEGER), 9) AS bin, COUNT(*) AS told,"  # noqa: S608 - ours
+    " SUM(outcome IN ('accept', 'amend')) AS kept"
+    " FROM standing JOIN {table} AS tally ON tally.run_id = standing.run_id"
+    f" WHERE confidence IS NOT NULL AND counts = 1 AND failure IS NULL AND {WINDOW} GROUP BY bin"
 )
-READ_PATCHES = (
+_IN_WEEK = f"tally.week = :week AND {WITHIN.format(at='tally.at')}"
+OF_WEEK = (
+    f"SELECT lane, task_class, {SUMS} FROM {{table}} AS tally WHERE {_IN_WEEK} GROUP BY lane, task_class"  # noqa: S608 - ours
+)
+ROWS_OF_WEEK = (
+    "SELECT lane, failure, counts, seconds, first, last_lane, limits, confidence FROM {table} AS tally"  # noqa: S608 - ours
+    f" WHERE {_IN_WEEK}"
+)
+READ_IN_WEEK = (
     "SELECT review.lane, tally.task_class, review.seconds, is_canary, is_canary AND opinion = 'approve'"  # noqa: S608 - ours
-    " FROM review JOIN tally ON tally.run_id = review.run_id AND first = 1"
-    f" WHERE answered = 1 AND other_model = 0 AND {WINDOW}"
+    " FROM {table} AS tally JOIN review ON review.run_id = tally.run_id"
+    f" WHERE first = 1 AND answered = 1 AND other_model = 0 AND {_IN_WEEK} ORDER BY review.seconds"
 )
 JUDGED = (
     "SELECT COUNT(*) AS n, COALESCE(SUM(reused), 0) AS reused, COALESCE(SUM(cost_micro_usd), 0) AS cost,"  # noqa: S608 - ours

@@ -122,6 +122,11 @@ class Sums:
     def __add__(self, other: Sums) -> Sums:
         return Sums(*map(add, astuple(self), astuple(other)))
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """As SQLite gave them: what minutes add is not among them."""
+        return astuple(self)[: len(_WHAT)]
+
     def whole(self, asked: Asked) -> Paid:
         """Everything that the runs cost, by accepted patch."""
         paid = self._paid("run", asked, self.runs, self.accepted, self.unknown)
