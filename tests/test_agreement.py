@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from route_agent import places
-from route_agent.cli.ledger import stats
+from route_agent.cli import stats as command
 from route_agent.ledger.store import Ledger
 
 
@@ -40,6 +40,10 @@ def keep(days_ago: float, rules: str, level: str, accepted: str | None, *, more:
             (str(number), at, first),
         )
     db.close()
+
+
+def stats(*, as_json: bool) -> None:
+    command.stats("lane", "", "", places.ledger_file().parent, as_csv=False, as_json=as_json)
 
 
 def test_cells_count_the_runs_and_those_whose_first_lane_was_accepted() -> None:
@@ -87,6 +91,7 @@ def test_the_table_comes_after_a_week_with_its_numbers_and_intervals(
 
 
 def test_without_a_shadow_nothing_is_said_of_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Ledger(places.ledger_file())
     stats(as_json=False)
 
     assert "shadow" not in capsys.readouterr().out

@@ -203,11 +203,14 @@ def test_paid_calls_failed_calls_and_unknown_prices_fit_the_schema_and_the_table
     keys = {word(row[0]): words(row[1]) for row in listed}
     for name, told, rows in (
         ("ledger --json", ledger, "runs"),
-        ("stats --json", stats, "lanes"),
         ("doctor --json", doctor, "items"),
     ):
         assert told.json["schema"] == 1
         assert {*told.json, *told.json[rows][0]} == {"schema", *keys[name]} - {"warn", "bad"}
+    assert stats.json["schema"] == 2
+    assert set(stats.json) == set(keys["stats --json"])
+    below = page("docs/json.md").partition("### Statistics")[2].partition("###")[0]
+    assert {*stats.json["whole"], *stats.json["whole"]["spend"]} <= set(words(below))
 
 
 def test_explain_and_a_dry_run_fit_their_schemas(pit: Sandpit, tmp_path: Path) -> None:
@@ -299,6 +302,7 @@ CONFIG_TABLES: dict[str, type[BaseModel]] = {
     "providers": config.Provider,
     "rates": config.Rate,
     "budgets": config.Budgets,
+    "minutes": config.Minutes,
     "telemetry": config.Telemetry,
     "floor": strictness.Floor,
     "trust": config.Trust,

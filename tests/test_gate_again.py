@@ -108,14 +108,14 @@ def writes_an_ignored_file(pit: Sandpit) -> None:
     pit.write("built/by_hand.txt", "another size\n")
 
 
-CHANGES: dict[str, Callable[[Sandpit], object]] = {
-    "the policy at the base": commits_a_policy,
-    "the configuration": lambda pit: configure(floor={"gate": {"least": "static"}}),
-    "what is installed": installs,
-    "an ignored file that checks see": writes_an_ignored_file,
-    "a variable that checks get": lambda pit: os.environ.update(TZ="Asia/Tokyo"),
-    "what CI asks for": lambda pit: os.environ.update(CI="1"),
-    "the search path": lambda pit: os.environ.update(PATH=f"{pit.root.parent}:{os.environ['PATH']}"),
+CHANGES: dict[str, Callable[[Sandpit, pytest.MonkeyPatch], object]] = {
+    "the policy at the base": lambda pit, _: commits_a_policy(pit),
+    "the configuration": lambda pit, _: configure(floor={"gate": {"least": "static"}}),
+    "what is installed": lambda pit, _: installs(pit),
+    "an ignored file that checks see": lambda pit, _: writes_an_ignored_file(pit),
+    "a variable that checks get": lambda _, patch: patch.setenv("TZ", "Asia/Tokyo"),
+    "what CI asks for": lambda _, patch: patch.setenv("CI", "1"),
+    "the search path": lambda pit, patch: patch.setenv("PATH", f"{pit.root.parent}:{os.environ['PATH']}"),
 }
 
 
@@ -123,14 +123,15 @@ CHANGES: dict[str, Callable[[Sandpit], object]] = {
 def test_whatever_a_verdict_hangs_on_it_is_not_told_across_a_change_of_it(
     pit: Sandpit, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    for name in ("TZ", "CI", "PATH"):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
     overlaid = json.loads(rows()[0]["standing"])[2]
     if what.startswith("an ignored") and not overlaid:
         assert again(pit), "a mirror shows no ignored files"
         return
 
-    CHANGES[what](pit)
+    repository = Repository.open(pit.root)
+    assert verdict_for(repository, repository.commit("HEAD~1"), repository.head)
+
+    CHANGES[what](pit, monkeypatch)
 
     repository = Repository.open(pit.root)
     assert verdict_for(repository, repository.commit("HEAD~1"), repository.head) is None

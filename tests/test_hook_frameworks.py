@@ -113,6 +113,7 @@ def test_all_that_stood_in_the_file_stays_and_a_second_time_changes_nothing(text
         "- not a mapping\n",
         "repos: &all\n- repo: x\n  hooks: []\n",
         "a: [\n",
+        f"{BEGINNING}repos:\n- repo: twice\n  hooks: []\n",
         "{}\n",
     ],
 )

@@ -323,7 +323,7 @@ def test_a_file_that_an_older_version_wrote_is_brought_up_to_date_and_nothing_is
     ledger.close()
 
     database = sqlite3.connect(path)
-    assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 4
+    assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 5
     kept = database.execute("SELECT id, lane, cost_micro_usd, reply FROM call ORDER BY id").fetchall()
     assert kept[: len(before)] == before
     mode, signals, paths = database.execute("SELECT mode, signals, paths FROM run ORDER BY rowid").fetchone()

@@ -25,7 +25,9 @@ from route_agent.cli.live import View
 from route_agent.ledger.store import Ledger
 from route_agent.records.checks import CheckKind, CheckResult, Outcome
 from route_agent.records.events import Event, Money, Step
+from route_agent.records.risk import Decision
 
+DECIDED = Decision("fast", ("fast", "strong"), ("score 2 ≤ 6",), "other", "default", "0" * 12)
 BOTTOM = "\x1b[?25h"  # the cursor is shown again
 
 
@@ -101,6 +103,21 @@ def test_the_lane_stays_in_sight_while_its_patch_is_checked(view: View) -> None:
     head, sums = drawn(view)
     assert head[2:] == "0:00  checks: +1 −1 in 1 file · fast · small-1"
     assert sums.startswith("  $0.004 of $1.00")
+
+
+def test_who_works_beside_the_author_is_not_taken_for_it(view: View) -> None:
+    view.tell(Event(Step.DECIDED, "", lane="fast", about=DECIDED))
+    view.tell(asking())
+    view.tell(asking("verifier", "judge-1"))
+
+    assert [line[2:] for line in drawn(view)[:3]] == [
+        "0:00  asking · fast · small-1",
+        "fast · small-1  0:00",
+        "verifier · judge-1  0:00",
+    ]
+    view.tell(Event(Step.ASK, "", stage="ended", lane="fast", model="small-1"))
+    view.tell(Event(Step.CHECK, "+1 −1 in 1 file"))
+    assert drawn(view)[0][2:] == "0:00  checks: +1 −1 in 1 file · fast · small-1"
 
 
 def test_the_time_left_comes_from_earlier_runs_and_is_never_below_nothing(view: View, clock: Clock) -> None:

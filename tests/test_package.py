@@ -30,6 +30,8 @@ def test_the_wheel_holds_the_policies_and_the_typing_mark_and_no_tests(installed
 
     assert {
         "route_agent/policies/default.yaml",
+        "route_agent/report/page/templates/page.css",
+        "route_agent/report/page/templates/ledger.html.j2",
         "route_agent/policies/ci-strict.yaml",
         "route_agent/py.typed",
     } <= names

@@ -289,6 +289,23 @@ def moved_to_another_file(pit: Sandpit) -> None:
     pit.commit("everything to its home")
 
 
+def came_back_and_was_rewritten(pit: Sandpit) -> None:
+    revert_reverted(pit)
+    one = NEW.replace("helper_one", "other_one").replace("argument + 1", "argument + 7").replace("three", "3")
+    for text in (one, one.replace("helper_two", "other_two").replace("* 2", "* 7").replace("seven", "7")):
+        pit.write("src/values.py", text)
+        pit.commit("later work")
+
+
+def test_a_revert_that_was_taken_back_is_not_why_lines_are_gone(ledger: Receptions, pit: Sandpit) -> None:
+    keep(ledger, a_run("aaaaaa", pit.root, diff(pit)))
+    came_back_and_was_rewritten(pit)
+
+    found = look(ledger, pit)["aaaaaa"]
+
+    assert (found.outcome, found.surviving) == (Received.ACCEPT, 0)
+
+
 @pytest.mark.parametrize("happens", [revert_reverted, landed_again], ids=lambda it: it.__name__)
 def test_a_patch_that_came_back_stands(
     ledger: Receptions, pit: Sandpit, happens: Callable[[Sandpit], None]
@@ -426,7 +443,7 @@ def test_another_checkout_is_believed_only_in_what_it_has(
 
 
 @pytest.mark.parametrize(
-    "name", ['odd "quoted" \\ name.py', "-o --help.py", ":(glob)**.py", "tab\tand ümlaut.py", "a -> b.py"]
+    "name", ['odd "quoted" \\ name.py', "-o --help.py", ":(top)odd.py", "tab\tand ümlaut.py", "a -> b.py"]
 )
 def test_odd_file_names_are_only_names(ledger: Receptions, pit: Sandpit, name: str) -> None:
     text = "some_value = 'one'\nanother_value = 'two'\nthird_value = 'three'\n"

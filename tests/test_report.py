@@ -22,8 +22,8 @@ from route_agent.records.figures import Asked, Figures, Savings, Share
 from route_agent.records.runs import Run, written_form
 from route_agent.report.page.charts import Line, over_time
 from route_agent.report.page.diffs import blocks
+from route_agent.report.page.headline import notes, tiles
 from route_agent.report.page.markdown import fenced, ledger_markdown, run_markdown
-from route_agent.report.page.overview import notes, tiles
 from route_agent.report.page.pages import LISTED, ledger_page
 from route_agent.report.page.words import percent, seconds
 

@@ -448,7 +448,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_h
     assert ledger.integrity() == "ok"
     ledger.close()
     with sqlite3.connect(path) as database:
-        assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 4
+        assert database.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION == 5
     database.close()
 
 

@@ -31,7 +31,6 @@ from route_agent.repo.scratch import slot
 from route_agent.retelling import Book
 from route_agent.routing import is_test_path
 from route_agent.sandbox.trial import walls_for
-from route_agent.secondopinion import Case, second_opinion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -284,6 +283,8 @@ class _Judging:
         baseline, evidence = judged.baseline, judged.evidence
         if baseline is None or evidence is None:
             return judged, ending
+        from route_agent.secondopinion import Case, second_opinion
+
         gate, limits = ground.policy.policy.gate, ground.policy.policy.limits
         said = second_opinion(
             Case(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from route_agent import covering, evidence, suspicions
 from route_agent.checks.alone import with_flaky
 from route_agent.checks.cache import Cache, told
+from route_agent.checks.canary import Looks
 from route_agent.checks.haste import Haste
 from route_agent.checks.left_behind import names
 from route_agent.checks.runner import run_checks
@@ -69,6 +70,7 @@ class Prover:
         self._trusted = trusted
         self._telling = telling or Telling()
         self._stop = stop
+        self._looks = Looks()
 
     @property
     def _cache(self) -> Cache:
@@ -269,6 +271,7 @@ class Prover:
             self.walls,
             tree_id=tree,
             trusted_exposures=self._trusted,
+            looks=self._looks,
             stop=self._stop,
         )
 
@@ -344,6 +347,7 @@ class Prover:
             on_finished=self._telling.ended,
             measure=measure,
             haste=haste,
+            looks=self._looks,
             stop=self._stop,
         )
         self._refuse_disturbed()

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from route_agent.config import TELEMETRY_OF_ENVIRONMENT, refuse_address
@@ -87,7 +88,7 @@ def traced(
         raise
     finally:
         whole = Traced(began, time.time_ns(), tuple(seen), trace._run, error)  # noqa: SLF001 - our own
-        if why := sender.send(spans(whole, content=config.telemetry.content)):
+        if why := sender.send(partial(spans, whole, content=config.telemetry.content)):
             problem(why)
 
 
@@ -118,7 +119,7 @@ class _Sender:
     address: str
     headers: Mapping[str, str]
     _wanted: threading.Event = field(default_factory=threading.Event)
-    _spans: Sequence[Span] = ()
+    _made: Callable[[], Sequence[Span]] = tuple
     _problem: str = ""
     _thread: threading.Thread = field(init=False)
 
@@ -126,9 +127,9 @@ class _Sender:
         self._thread = threading.Thread(target=self._work, name="traces", daemon=True)
         self._thread.start()
 
-    def send(self, made: Sequence[Span]) -> str:
-        """Send it; why it did not leave, or nothing."""
-        self._spans = made
+    def send(self, made: Callable[[], Sequence[Span]]) -> str:
+        """Have it made and sent; why it did not leave, or nothing."""
+        self._made = made
         self._wanted.set()
         self._thread.join(BOUND_S)
         return f"not taken within {BOUND_S:g} s" if self._thread.is_alive() else self._problem
@@ -146,7 +147,7 @@ class _Sender:
             content = {"content-type": "application/x-protobuf", "user-agent": AGENT}
             answer = httpx2.post(
                 self.address,
-                content=otlp.encoded(self._spans),
+                content=otlp.encoded(self._made()),
                 headers={**content, **self.headers},
                 timeout=BOUND_S,
                 follow_redirects=False,

@@ -5,6 +5,10 @@ a good one fail on broken code. So: a file with a random name must be readable f
 must find the tree's own packages, by path and by content; and after a test run, so must every module that
 was imported. Where an interpreter finds another copy first, the tree's folder is put before it and looked
 for again. What cannot be proved is never a pass.
+
+A sandbox takes longer to start than to look: the interpreter reads the file while it looks for packages, and
+an interpreter that has nothing of the tree in its search path and knows none of its packages is not asked
+about the same packages twice.
 """
 
 from __future__ import annotations
@@ -15,15 +19,17 @@ import re
 import secrets
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from route_agent.checks import stamps
 from route_agent.checks.probe import read_regular
-from route_agent.sandbox.environment import DEPENDENCY_DIRS
+from route_agent.sandbox.environment import DEPENDENCY_DIRS, ignored_dirs
+from route_agent.sandbox.roots import PYTHON, shebang
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from threading import Event
 
     from route_agent.checks.probe import Module, Told
@@ -49,10 +55,36 @@ class Footing:
     Attributes:
         problem: why its results would prove nothing, or empty.
         python_path: folders of the tree to put first, as commands see them.
+        read_back: whether it read the file that had just been written into the tree.
     """
 
     problem: str = ""
     python_path: tuple[Path, ...] = ()
+    read_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Interpreters that stand on nothing of the tree, whatever it holds, found with earlier trees of a run.
+
+    Attributes:
+        known: by all that the answer hangs on, the files and folders that it was found in as they were then.
+    """
+
+    known: dict[str, dict[Path, list[int]]] = field(default_factory=dict)
+
+    def holds(self, key: str) -> bool:
+        """Whether nothing has been installed there since."""
+        seen = self.known.get(key)
+        return seen is not None and seen == _stamped(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file just written into the tree, and the random text in it. Who tells the text has read the file."""
+
+    file: Path
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +142,28 @@ def _is_code(name: str) -> bool:
     return name.isidentifier() and name not in _NOT_THE_CODE and name not in sys.stdlib_module_names
 
 
-def read_back(ground: Ground) -> str:
-    """Write a file into the tree and read it through the walls; empty, or why that failed."""
-    name, nonce = f".canary-{secrets.token_hex(8)}", secrets.token_hex(16)
-    file = ground.place.tree / name
+def write(tree: Path) -> Written:
+    """Write a file that nobody knows into the tree. It has to be taken away again.
+
+    Raises:
+        OSError: the tree cannot be written.
+    """
+    canary = Written(tree / f".canary-{secrets.token_hex(8)}", secrets.token_hex(16))
     try:
-        with file.open("x", encoding="ascii") as canary:
-            canary.write(nonce)
-        ended = ground.walls.run(
-            ["cat", name], ground.place, env=ground.env, timeout_s=TIMEOUT_S, stop=ground.stop
-        )
-    except OSError as error:
-        return f"the scratch cannot be written: {error.strerror}"
-    finally:
-        file.unlink(missing_ok=True)
-    if ended.output == nonce:
+        with canary.file.open("x", encoding="ascii") as file:
+            file.write(canary.text)
+    except OSError:
+        canary.file.unlink(missing_ok=True)
+        raise
+    return canary
+
+
+def read_back(canary: Written, ground: Ground) -> str:
+    """Read the file through the walls; empty, or why that failed."""
+    ended = ground.walls.run(
+        ["cat", canary.file.name], ground.place, env=ground.env, timeout_s=TIMEOUT_S, stop=ground.stop
+    )
+    if ended.output == canary.text:
         return ""
     if ended.started and not ended.timed_out:
         return f"{WRONG_CODE}: a file just written into the scratch is not there for the checks"
@@ -151,8 +190,13 @@ def origin(name):
             return spec.origin
 def told(text):
     return os.fsencode(text).hex()
+try:
+    with open(sys.argv[2]) as canary:
+        read = canary.read()
+except (OSError, ValueError):
+    read = ""
 found = []
-for name in sys.argv[2:]:
+for name in sys.argv[3:]:
     try:
         file = origin(name)
     except (ImportError, ValueError, AttributeError):
@@ -162,27 +206,36 @@ for name in sys.argv[2:]:
             digest = sha256(opened.read()).hexdigest()
         found.append(":".join((told(name), told(os.path.realpath(file)), digest)))
 print()
-print(sys.argv[1] + ",".join(told(os.path.realpath(entry)) for entry in sys.path) + ";" + ",".join(found))
+path = ",".join(told(os.path.realpath(entry)) for entry in sys.path)
+print(sys.argv[1] + ";".join((path, ",".join(found), told(read))))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What an interpreter finds: its search path, and the file and content of each package it knows."""
+    """What an interpreter finds: its search path, the file and content of packages, and in the canary."""
 
     path: tuple[Path, ...]
     found: dict[str, tuple[Path, str]]
+    read: str
 
 
-def footing(python: Path, packages: Mapping[str, Path], ground: Ground) -> Footing:
+def footing(
+    python: Path, packages: Mapping[str, Path], ground: Ground, canary: Written, looks: Looks
+) -> Footing:
     """Find out whose code an interpreter imports, and what to put first where it is not the tree's.
 
     Args:
         python: the interpreter's file on this machine.
         packages: see `own_packages`.
         ground: where to look.
+        canary: what it is to read meanwhile.
+        looks: what is known from other trees. It says nothing about the canary.
     """
-    look = _look(python, packages, ground, ())
+    key = _key(python, packages, ground)
+    if looks.holds(key):
+        return Footing()
+    look = _look(python, packages, ground, (), canary)
     if isinstance(look, str):
         return Footing(look)
     roots = [packages[name] for name, _ in _elsewhere(look, ground)]
@@ -191,12 +244,53 @@ def footing(python: Path, packages: Mapping[str, Path], ground: Ground) -> Footi
     roots += [ground.place.tree / inner for inner in mapped if inner and (ground.place.tree / inner).is_dir()]
     python_path = tuple(dict.fromkeys(ground.walls.standing(root, ground.place) for root in roots))
     if python_path:
-        look = _look(python, packages, ground, python_path)
+        look = _look(python, packages, ground, python_path, canary)
         if isinstance(look, str):
             return Footing(look)
+    elif _is_apart(look, ground) and not _chooses(python):
+        looks.known[key] = _stamped({python, *look.path})
     for name, path in _elsewhere(look, ground):
         return Footing(f"{WRONG_CODE}: {python} imports {name} from {path}")
-    return Footing(python_path=python_path)
+    return Footing(python_path=python_path, read_back=look.read == canary.text)
+
+
+def _key(python: Path, packages: Mapping[str, Path], ground: Ground) -> str:
+    """What an answer hangs on apart from the tree's files, and the folders that the tree begins with."""
+    place = ground.place
+    about = (
+        python,
+        [(name, root.relative_to(place.tree)) for name, root in packages.items()],
+        [_folders(root) for root in (place.tree, place.tree / "src")],
+        # where git has to stop tells where the tree is mounted, and nothing else
+        sorted(it for it in ground.env.items() if it[0] != "GIT_CEILING_DIRECTORIES"),
+        (place.project, place.home, ignored_dirs(place)),
+        (type(ground.walls).__name__, ground.walls.isolation, bool(place.entrance)),
+    )
+    return repr(about)
+
+
+def _stamped(paths: Iterable[Path]) -> dict[Path, list[int]]:
+    return {path: stamps.stamp(path) for path in paths}
+
+
+def _chooses(python: Path) -> bool:
+    """Whether a file of that name looks for the interpreter first: version managers ask the tree's files."""
+    return bool(shebang(python)) or not PYTHON.match(python.resolve().name)
+
+
+def _folders(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    with os.scandir(root) as entries:
+        return sorted(it.name for it in entries if it.is_dir())
+
+
+def _is_apart(look: _Look, ground: Ground) -> bool:
+    """Whether an interpreter knows none of the packages, and has no folder that a tree could bring."""
+    place = ground.place
+    roots = {form for root in (ground.walls.root(place), place.project) for form in (root, root.resolve())}
+    inner = [entry.relative_to(root) for entry in look.path for root in roots if entry.is_relative_to(root)]
+    return not look.found and all(it.parts[:1] and it.parts[0] in ignored_dirs(place) for it in inner)
 
 
 def _elsewhere(look: _Look, ground: Ground) -> list[tuple[str, Path]]:
@@ -209,12 +303,16 @@ def _elsewhere(look: _Look, ground: Ground) -> list[tuple[str, Path]]:
 
 
 def _look(
-    python: Path, packages: Mapping[str, Path], ground: Ground, python_path: tuple[Path, ...]
+    python: Path,
+    packages: Mapping[str, Path],
+    ground: Ground,
+    python_path: tuple[Path, ...],
+    canary: Written,
 ) -> _Look | str:
     token = secrets.token_hex(8)
     first = {"PYTHONPATH": os.pathsep.join(map(str, python_path))} if python_path else {}
     ended = ground.walls.run(
-        [str(python), "-c", _LOOK, token, *packages],
+        [str(python), "-c", _LOOK, token, canary.file.name, *packages],
         ground.place,
         env={**ground.env, **first},
         timeout_s=TIMEOUT_S,
@@ -222,11 +320,12 @@ def _look(
     )
     if told := re.search(rf"^{token}(.*)$", ended.output, re.MULTILINE):
         with suppress(ValueError):  # cut short, or written over
-            path, found = (it.split(",") if it else [] for it in told[1].split(";"))
+            path, found, read = (it.split(",") if it else [] for it in told[1].split(";"))
             named = (it.split(":") for it in found)
             return _Look(
                 tuple(map(Path, map(_read, path))),
                 {_read(name): (Path(_read(file)), digest) for name, file, digest in named},
+                "".join(map(_read, read)),
             )
     last = (ended.output.strip().splitlines() or [f"exit code {ended.exit_code}"])[-1]
     return f"no proof of which code {python} imports: {ended.reason or last}"

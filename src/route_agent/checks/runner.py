@@ -51,6 +51,7 @@ def run_checks(
     trusted_exposures: frozenset[str] = frozenset(),
     measure: frozenset[str] = frozenset(),
     haste: Haste | None = None,
+    looks: canary.Looks | None = None,
     stop: threading.Event | None = None,
     on_begun: Callable[[str], None] = lambda name: None,
     on_finished: Callable[[CheckResult], None] = lambda result: None,
@@ -66,6 +67,7 @@ def run_checks(
         trusted_exposures: names of the checks that get the exposures they ask for.
         measure: files, relative to the tree, of which the results tell the executed lines.
         haste: where given, lets a red check cancel dearer ones.
+        looks: where given, what the canary knows from other trees of this run, and learns from this one.
         stop: ends the run when set, so that another thread can end it.
         on_begun: told each check's name when it begins, in the thread that runs it.
         on_finished: told each result as it comes, in the calling thread.
@@ -81,7 +83,7 @@ def run_checks(
     with _pool([spec.name for spec in chosen]) as (pool, stops):
         packages = canary.own_packages(place.tree)
         bench = _Bench(place, walls, packages, trusted_exposures, stops, measured, on_begun)
-        problem, footings = _try_ground(chosen, bench, pool) if chosen else ("", {})
+        problem, footings = _try_ground(chosen, bench, pool, looks or canary.Looks()) if chosen else ("", {})
         if problem:
             running: dict[Future[CheckResult], CheckSpec] = {}
             results = {spec.name: not_run(spec, problem) for spec in chosen}
@@ -156,18 +158,28 @@ def _results(
 
 
 def _try_ground(
-    specs: Sequence[CheckSpec], bench: _Bench, pool: ThreadPoolExecutor
+    specs: Sequence[CheckSpec], bench: _Bench, pool: ThreadPoolExecutor, looks: canary.Looks
 ) -> tuple[str, Mapping[Path, canary.Footing]]:
     """What speaks against every check, and what each interpreter stands on."""
     ground = bench.ground()
-    read_back = pool.submit(canary.read_back, ground)
     pythons = {python for spec in specs if (python := bench.python(spec)[0])} if bench.packages else set()
-    looks = {python: pool.submit(canary.footing, python, bench.packages, ground) for python in pythons}
-    for _ in _as_they_end(looks.values()):
-        pass
-    if problem := read_back.result():
-        return problem, {}
-    return "", {python: look.result() for python, look in looks.items()}
+    try:
+        file = canary.write(ground.place.tree)
+    except OSError as error:
+        return f"the scratch cannot be written: {error.strerror}", {}
+    try:
+        asked = {
+            python: pool.submit(canary.footing, python, bench.packages, ground, file, looks)
+            for python in pythons
+        }
+        for _ in _as_they_end(asked.values()):
+            pass
+        footings = {python: look.result() for python, look in asked.items()}
+        # no interpreter had to be asked, or none could tell
+        is_unread = not any(footing.read_back for footing in footings.values())
+        return canary.read_back(file, ground) if is_unread else "", footings
+    finally:
+        file.file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

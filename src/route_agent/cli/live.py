@@ -18,6 +18,7 @@ from rich.text import Text
 
 from route_agent.cli.edge import visible
 from route_agent.records.events import Event, Step
+from route_agent.records.risk import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,6 +71,7 @@ class View:
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _doing: str = "reading the repository"
     _who: str = ""
+    _ladder: tuple[str, ...] = ()
     _rows: dict[tuple[str, str], _Row] = field(default_factory=dict)
     _ended: dict[str, str] = field(default_factory=dict)
     _money: Money | None = None
@@ -86,6 +88,10 @@ class View:
             if event.step is Step.DECIDED:
                 self._usual_s = event.usual_s or self._usual_s
                 self._who = event.lane or self._who
+                self._doing = "getting ready to ask"
+                self._ended.clear()
+                if isinstance(event.about, Decision):
+                    self._ladder = event.about.ladder
             if event.step is Step.ASK:
                 self._told_of_call(event)
             elif event.check:
@@ -101,8 +107,9 @@ class View:
         name = f"{event.lane} · {event.model}"
         if event.stage == "begun":
             self._rows[("call", name)] = _Row(name, self.clock(), None)
-            self._doing, self._who = Step.ASK.value, name
-            self._ended.clear()
+            if not self._ladder or event.lane in self._ladder:  # else it works beside the patch's author
+                self._doing, self._who = Step.ASK.value, name
+                self._ended.clear()
         else:
             self._rows.pop(("call", name), None)
 

@@ -78,13 +78,7 @@ def _say(
 ) -> None:
     from route_agent.ledger.database import now
 
-    if not run or outcome not in SAID:
-        wrong = f"{outcome[:40]!a} is none of them" if outcome else "what became of the patch?"
-        raise UsageError(wrong, hint="route-agent review RUN accept|reject|amend, or --from-git")
-    if minutes is not None and not minutes <= MOST_MINUTES:
-        raise UsageError(f"--minutes takes at most {MOST_MINUTES}")
-    if len(note) > MOST_NOTE:
-        raise UsageError(f"--note takes at most {MOST_NOTE} characters")
+    _refuse_what_is_no_word(run, outcome, minutes, note)
     row = ledger.finished_run(run)
     if row["replayed"]:
         raise UsageError(
@@ -107,6 +101,16 @@ def _say(
     proved = "" if row["accepted_lane"] else "; its patch was not proved, so no rate counts that"
     others = f" ({count} words about it so far; your last one counts)" if count > 1 else ""
     say(f"run {word.run_id}: {word.outcome.value}{others}{proved}")
+
+
+def _refuse_what_is_no_word(run: str, outcome: str, minutes: float | None, note: str) -> None:
+    if not run or outcome not in SAID:
+        wrong = f"{outcome[:40]!a} is none of them" if outcome else "what became of the patch?"
+        raise UsageError(wrong, hint="route-agent review RUN accept|reject|amend, or --from-git")
+    if minutes is not None and not minutes <= MOST_MINUTES:
+        raise UsageError(f"--minutes takes at most {MOST_MINUTES}")
+    if len(note) > MOST_NOTE:
+        raise UsageError(f"--note takes at most {MOST_NOTE} characters")
 
 
 def _who(directory: Path) -> str:

@@ -109,7 +109,10 @@ OF_ONE = f"{OF_ENDED} AND run.id = :id"
 UNENDED = f"{DERIVED} AND verdict IS NULL"
 FORGET = "DELETE FROM tally WHERE run_id = :id"
 # sums of whole weeks, made when somebody asks and thrown away when a week's tally changes
-SUMMED = "CREATE TABLE summed (week TEXT PRIMARY KEY, form TEXT NOT NULL, facts TEXT NOT NULL, times BLOB NOT NULL) STRICT"
+SUMMED = (
+    "CREATE TABLE summed (week TEXT PRIMARY KEY, form TEXT NOT NULL, facts TEXT NOT NULL,"
+    " times BLOB NOT NULL) STRICT"
+)
 FORGETTING = tuple(
     f"CREATE TRIGGER tally_{event.lower()} AFTER {event} ON tally BEGIN"  # noqa: S608 - the words are ours
     f" DELETE FROM summed WHERE week = {side}.week; END"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from route_agent.ledger.chain import Entry, Slice, Unchained
 
 _TICKS = re.compile("`+")
+_MOMENT = re.compile(r"[0-9][0-9T:.+Z-]{3,39}")
 
 
 def log_object(told: Slice, since: str, until: str, made_at: str) -> dict[str, Any]:
@@ -93,10 +94,10 @@ def _head(log: Mapping[str, Any]) -> Iterator[str]:
     failed = sum(has_failed((it["event"], it["content"]) for it in case["entries"]) for case in cases)
     yield "# Proof log"
     yield ""
-    span = [f"{word} {text(window[word])}" for word in ("since", "until") if window[word]]
+    span = [f"{word} {_when(window[word])}" for word in ("since", "until") if window[word]]
     when = " ".join(span) or "from the beginning"
     yield f"Runs {when}: {len(cases)}, {failed} of them failures, which come first."
-    yield f"Made {text(log['made_at'])}. The chain's head is `{head['number']}:{head['link']}`."
+    yield f"Made {_when(log['made_at'])}. The chain's head is `{head['number']}:{head['link']}`."
     yield "The JSON of the same export can be checked: `route-agent proof verify proof.json`."
 
 
@@ -134,11 +135,12 @@ def _run(
     note: str,
 ) -> Iterator[str]:
     verdict = end.get("verdict") or "withheld" if end else "never ended: its process died"
-    yield from ("", f"### {text(run_id)}: {text(verdict)}", "")
+    then = f", then {text(words[-1].get('outcome'))}" if words else ""
+    yield from ("", f"### {text(run_id)}: {text(verdict)}{then}", "")
     replayed = " · recorded replies" if began.get("replayed") else ""
     forced = " · a lane was forced" if began.get("forced_lane") else ""
     base = text(str(began.get("base"))[:10])
-    yield f"{text(began.get('started_at'))}{replayed}{forced} · base {base} · {note}"
+    yield f"{_when(began.get('started_at'))}{replayed}{forced} · base {base} · {note}"
     yield from ("", "Task:", "", *_fenced(str(began.get("task", "withheld"))))
     if end:
         yield from _end(end)
@@ -149,7 +151,8 @@ def _run(
 def _end(end: Mapping[str, Any]) -> Iterator[str]:
     cost = None if end.get("calls_without_price") else end.get("cost_micro_usd")
     yield ""
-    told = {name: text(end.get(name)) for name in ("task_class", "score", "first_lane", "reason", "seconds")}
+    names = ("task_class", "score", "first_lane", "reason", "seconds")
+    told = {name: "–" if end.get(name) is None else text(end[name]) for name in names}
     yield (
         f"Class {told['task_class']}, score {told['score']}, began at {told['first_lane']}; {told['reason']};"
         f" {text(money(cost))}, {told['seconds']} s. {text(end.get('delivered'))}"
@@ -189,6 +192,11 @@ def _word(word: Mapping[str, Any]) -> str:
     if word.get("lines"):
         told.append(f"{text(word.get('surviving'))} of {text(word['lines'])} lines stand")
     return ", ".join(told) + (f": {text(word['note'])}" if word.get("note") else "")
+
+
+def _when(moment: Any) -> str:
+    """A time as it is read best; what only claims to be one is text like any other."""
+    return moment if isinstance(moment, str) and _MOMENT.fullmatch(moment) else text(moment)
 
 
 def _fenced(body: str, language: str = "") -> list[str]:

@@ -38,7 +38,7 @@ _SIGNS = (
     "libexec/pyenv",
 )
 _MAX_ENTRIES = 2000
-_PYTHON = re.compile(r"(python|pypy)[0-9.]*$")
+PYTHON = re.compile(r"(python|pypy)[0-9.]*$")
 
 
 def visible(place: Place, env: Mapping[str, str], command: Path) -> tuple[Path, ...]:
@@ -190,7 +190,7 @@ def interpreters(command: Path, search_path: str) -> tuple[Path, ...]:
 def python_of(command: Path, search_path: str) -> Path | None:
     """The Python interpreter that a command is or runs with, where its file tells."""
     for path in (command, *interpreters(command, search_path)):
-        if _PYTHON.match(path.name):
+        if PYTHON.match(path.name):
             return path
     # the scripts of a version manager are written in shell and choose when they run
     if command.parent.name == "shims" and is_program(command.parent / "python"):

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from route_agent.report.inert import text, visible
-from route_agent.report.page.overview import notes, tiles
+from route_agent.report.page.headline import notes, tiles
 from route_agent.report.page.telling import estimate, interval
 from route_agent.report.page.words import moment, one_line, seconds
 from route_agent.report.words import money, spent, summary, verifier_words
