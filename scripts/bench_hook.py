@@ -11,12 +11,13 @@ Three kinds of push to a local repository, interleaved so that a busy machine sl
 From `changed` is taken what the check itself costs: the same command by hand, once, in a plain worktree of
 the same commit (the base's results are known). The change is one that no test executes: where tests execute
 all of it, the grade `discriminating` is tried for, which runs the check more often, and takes as much longer.
-Processor time is told as well, for what a busy machine hides.
+Processor time is told as well, and the check's time in the hook itself: a busy machine slows each of them otherwise.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -65,6 +66,7 @@ class Bench:
         self.root, self.remote, self.tree = home / "work", home / "remote.git", home / "by hand"
         self.root.mkdir()
         self.number = 0
+        self.told = ""
         self.git("init", "--quiet", "--initial-branch=main")
         self.git("init", "--quiet", "--bare", "--initial-branch=main", str(self.remote))
         self.git("remote", "add", "origin", str(self.remote))
@@ -88,6 +90,7 @@ class Bench:
             argv, cwd=cwd or self.root, env=self.environment, capture_output=True, text=True, check=False
         )
         took = now() - began
+        self.told = done.stderr
         if done.returncode:
             sys.exit(f"{argv} failed: {done.stdout}{done.stderr}")
         return took
@@ -106,6 +109,13 @@ class Bench:
         self.number += 1
         return self.git("push", *options, "origin", f"HEAD:refs/heads/b{self.number}")
 
+    def check_in_hook(self) -> float:
+        """Seconds that the check took in the push before this, by the hook's own lines, to a tenth."""
+        times = [float(it) for it in re.findall(r"([0-9.]+) s  checks: unit (?:runs|passed)", self.told)]
+        if len(times) != 2:
+            sys.exit(f"the check was expected to run once: {self.told}")
+        return times[1] - times[0]
+
     def by_hand(self) -> Took:
         """The same checks on the same commit, in a worktree that is there already."""
         if not self.tree.exists():
@@ -116,7 +126,9 @@ class Bench:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    found: dict[str, list[Took]] = {name: [] for name in ("bare", "by hand", "changed", "unchanged")}
+    found: dict[str, list[Took]] = {
+        name: [] for name in ("bare", "by hand", "in hook", "changed", "unchanged")
+    }
     with tempfile.TemporaryDirectory(prefix="route-agent-bench-") as folder:
         bench = Bench(Path(folder).resolve())
         for turn in range(rounds + 1):  # the first one warms up, and makes the base's results
@@ -124,6 +136,7 @@ def main() -> None:
             took = {
                 "by hand": bench.by_hand(),
                 "changed": bench.push(),
+                "in hook": Took(bench.check_in_hook() if turn else 0.0, 0.0),
                 "unchanged": bench.push(),
                 "bare": bench.push("--no-verify"),
             }
@@ -145,6 +158,11 @@ def report(found: dict[str, list[Took]], rounds: int) -> None:
             a - b - c for a, b, c in zip(found["changed"], found["bare"], found["by hand"], strict=True)
         ],
     }
+    apart = [
+        a.wall - b.wall - c.wall
+        for a, b, c in zip(found["changed"], found["bare"], found["in hook"], strict=True)
+    ]
+    print(f"changed, above a bare push and the check as it ran in the hook, wall: {told(apart)} (n={rounds})")
     what = {"unchanged": "above a bare push", "changed": "above a bare push and the check by hand"}
     for name, all_took in above.items():
         limit = LIMITS_S[name]

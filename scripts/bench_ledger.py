@@ -59,8 +59,10 @@ BARE = (
     "SELECT last_lane, COUNT(*) FROM tally WHERE first GROUP BY last_lane",
     "SELECT lane, limits, COUNT(*) FROM tally WHERE limits IS NOT NULL GROUP BY lane, limits",
     _QUANTILES.format(ordered=_ORDERED.format(table="review", which="answered AND NOT other_model")),
-    "SELECT review.lane, task_class, COUNT(*), SUM(is_canary) FROM review JOIN tally"
-    " ON tally.run_id = review.run_id AND first GROUP BY review.lane, task_class",
+    (
+        "SELECT review.lane, task_class, COUNT(*), SUM(is_canary) FROM review JOIN tally"
+        " ON tally.run_id = review.run_id AND first GROUP BY review.lane, task_class"
+    ),
     "SELECT COUNT(*), SUM(reused) FROM judgement",
     "SELECT model, SUM(is_canary), SUM(is_canary AND opinion <> 'approve') FROM review GROUP BY model",
 )
@@ -230,10 +232,10 @@ def into(table: str, columns: str) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"
 
 
-RUN = into("run", "id, started_at, finished_at, repository, brief, base, start, replayed, policy, policy_hash,"
+RUN = into("run", "id, started_at, finished_at, repository, brief, base, start, replayed, policy, policy_hash,"  # noqa: E501
     " task_class, score, first_lane, accepted_lane, verdict, exit_code, isolation, seconds, cost_micro_usd,"
     " unknown_calls, forced_lane, report, mode, author, limits")  # fmt: skip
-ATTEMPT = into("attempt", "run_id, number, at, lane, provider, model, failure, grade, seconds, cost_micro_usd,"
+ATTEMPT = into("attempt", "run_id, number, at, lane, provider, model, failure, grade, seconds, cost_micro_usd,"  # noqa: E501
     " unknown_calls, other_model, files, added, deleted, reason, confidence")  # fmt: skip
 CALL = into("call", "run_id, at, lane, provider, model_requested, state, replayed, reserved_micro_usd,"
     " cost_micro_usd, input_total, cache_read, output_total, seconds, reply, repository, author, key_name,"
@@ -267,27 +269,27 @@ def one(run_id: str, at: str, dice: random.Random, report: str) -> Rows:
         took = dice.lognormvariate(2, 0.6)
         failure = None if passes else dice.choice(FAILURES)
         grade = "covered" if passes else "ran"
-        rows.append((ATTEMPT, (run_id, number, at, lane, "here", MODELS[lane], failure, grade, took, paid, 0, 0, 1,
+        rows.append((ATTEMPT, (run_id, number, at, lane, "here", MODELS[lane], failure, grade, took, paid, 0, 0, 1,  # noqa: E501
                                3, 1, "", dice.random())))  # fmt: skip
         rows.append(
             (CHECK, (run_id, number, "pytest", "test", "passed" if passes else "failed", "", took / 2))
         )
-        rows.append((CALL, (run_id, at, lane, "here", MODELS[lane], "done", 0, paid, paid, 4000, 1000, 300, took,
-                            "ok", repository, author, "HERE_API_KEY", "https://here.example/v1")))  # fmt: skip
+        rows.append((CALL, (run_id, at, lane, "here", MODELS[lane], "done", 0, paid, paid, 4000, 1000, 300, took,  # noqa: E501
+                            "ok", repository, author, "HERE_API_KEY", "https://here.example/v1")))  # fmt: skip  # noqa: E501
         if passes and dice.random() < 0.3:
             rows.append(
                 (REVIEW, (run_id, number, at, "verifier", "critic-1", 0, "approve", 1, 0, 1, "", 3.0, 900, 0))
             )
-            rows.append((CALL, (run_id, at, "verifier", "here", "critic-1", "done", 0, 900, 900, 2000, 0, 50, 3.0,
-                                "ok", repository, author, "CRITIC_KEY", "https://critic.example/v1")))  # fmt: skip
+            rows.append((CALL, (run_id, at, "verifier", "here", "critic-1", "done", 0, 900, 900, 2000, 0, 50, 3.0,  # noqa: E501
+                                "ok", repository, author, "CRITIC_KEY", "https://critic.example/v1")))  # fmt: skip  # noqa: E501
             cost += 900
         cost, seconds = cost + paid, seconds + took
         accepted = lane if passes else ""
         lane = {"fixer": "fast"}.get(lane, "strong")
     verdict = "accepted" if accepted else "not proved"
     told = report.replace('"RUN"', f'"{run_id}"')
-    rows.append((RUN, (run_id, at, at, repository, "mend it", "b", "c", 0, "default", "h", task_class, 4, first,
-                       accepted or None, verdict, 0 if accepted else 1, "none", seconds, cost, 0, 0, told, "rules",
+    rows.append((RUN, (run_id, at, at, repository, "mend it", "b", "c", 0, "default", "h", task_class, 4, first,  # noqa: E501
+                       accepted or None, verdict, 0 if accepted else 1, "none", seconds, cost, 0, 0, told, "rules",  # noqa: E501
                        author, dice.choice(LIMITS))))  # fmt: skip
     return rows
 

@@ -14,14 +14,14 @@ import sys
 import textwrap
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
-from route_agent.checks.canary import own_packages
+from route_agent.checks.canary import Looks, own_packages
 from route_agent.checks.runner import run_checks
 from route_agent.errors import EnvironmentBroken
 from route_agent.policy import CheckSpec
@@ -281,6 +281,84 @@ def test_an_interpreter_that_cannot_be_asked_proves_nothing(editable: Project, w
 
     assert result.outcome is Outcome.NOT_RUN
     assert result.reason.startswith("no proof of which code")
+
+
+@dataclass
+class Counted(Walls):
+    """Walls that tell what was started behind them, by a word of the command."""
+
+    walls: Walls
+    started: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.isolation = self.walls.isolation
+
+    def root(self, place: Place) -> Path:
+        return self.walls.root(place)
+
+    def run(self, argv: Sequence[str], place: Place, **options: object) -> Finished:
+        self.started.append("look" if "-c" in argv else argv[0])
+        return self.walls.run(argv, place, **options)  # type: ignore[arg-type]
+
+    def _run(self, job: object) -> Finished:
+        raise NotImplementedError
+
+    def starts(self, project: Project, looks: Looks) -> list[str]:
+        """What was started for one more look at the tree as it is now."""
+        self.started.clear()
+        spec = CheckSpec(name="check", run=("true",), kind=CheckKind.LINT, timeout=60)
+        (result,) = run_checks([spec], project.place, self, tree_id="t", looks=looks).results
+        assert result.outcome is Outcome.PASSED, result.reason
+        return self.started
+
+
+def test_an_interpreter_that_has_nothing_of_any_tree_is_asked_once_and_the_tree_is_proved_each_time(
+    project: Project,
+) -> None:
+    project.write({"retry/__init__.py": GOOD})
+    counted, looks = Counted(unwalled()), Looks()
+
+    assert counted.starts(project, looks) == ["look", "true"]
+    assert counted.starts(project, looks) == ["cat", "true"]
+    project.write({"retry/__init__.py": BROKEN})
+    assert counted.starts(project, looks) == ["cat", "true"]
+    # what could be found otherwise is looked for again: another package, another folder, something installed
+    project.write({"more/__init__.py": ""})
+    assert counted.starts(project, looks) == ["look", "true"]
+    project.write({"lib/data.txt": ""})
+    assert counted.starts(project, looks) == ["look", "true"]
+    (project.site / "retry").mkdir()
+    (project.site / "retry" / "__init__.py").write_text(GOOD)
+    assert counted.starts(project, looks)[:1] == ["look"]
+    shutil.rmtree(project.site / "retry")
+    assert counted.starts(project, looks) == ["look", "true"]
+    # what is known of the interpreter says nothing about the tree
+    counted.walls = WrongBind(unwalled(), lambda argv: True)
+    spec = CheckSpec(name="check", run=("true",), kind=CheckKind.LINT, timeout=60)
+    (result,) = run_checks([spec], project.place, counted, tree_id="t", looks=looks).results
+    assert result.reason.startswith("wrong code under test: a file just written into the scratch")
+    assert counted.started[2:] == ["cat"]
+
+
+def test_an_interpreter_that_the_tree_can_lead_elsewhere_is_asked_about_every_tree(
+    editable: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, looks = Counted(unwalled()), Looks()
+    counted.starts(editable, looks)
+    assert "look" in counted.starts(editable, looks)
+
+    # a version manager's script, which may ask a file of the tree for the version
+    (editable.site / "__editable__.retry.pth").unlink()
+    real = editable.place.project / ".venv" / "bin" / "python"
+    shim = tmp_path / "shims" / "python"
+    shim.parent.mkdir()
+    shim.touch(mode=0o755)
+    for name in ("python", "python3"):
+        (real.parent / name).rename(real.parent / f"real-{name}")
+    shim.write_text(f'#!/bin/sh\nexec {real.parent}/real-python "$@"\n')
+    monkeypatch.setenv("PATH", f"{shim.parent}:/usr/bin:/bin")
+    assert counted.starts(editable, looks) == ["look", "true"]
+    assert counted.starts(editable, looks) == ["look", "true"]
 
 
 def test_nothing_of_ours_stays_in_the_tree(editable: Project, walls: Walls) -> None:

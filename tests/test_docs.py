@@ -192,8 +192,12 @@ def test_paid_calls_failed_calls_and_unknown_prices_fit_the_schema_and_the_table
         pit.commit("call it all the same")
         unpriced = pit.run("--task", "sums must be right", "--json", env=env)
         ledger, stats = pit.run("ledger", "--json", env=env), pit.run("stats", "--json", env=env)
+        by_key = pit.run("stats", "--by", "key", "--json", env=env)
         doctor = pit.run("doctor", "--json", env=env)
 
+    used = {it["name"]: it["limits"] for it in by_key.json["groups"]}
+    assert set(used) == {"ANTHROPIC_API_KEY", "OPENAI_API_KEY"}
+    assert used["OPENAI_API_KEY"] == ["$1 limit · $10 limit of the day"]
     assert fits("run", failed.json)
     assert failed.json["attempts"][0]["calls"][0]["state"] == "failed"
     assert failed.json["attempts"][1]["calls"][0]["cached_tokens"] == 300

@@ -500,6 +500,33 @@ def test_weeks_cells_and_confidence_are_the_same_runs_again(
     assert sum(it.kept.whole for it in bins) > sum(it.kept.part for it in bins) > 0
 
 
+def test_what_is_kept_of_a_week_is_what_it_comes_to_and_goes_when_the_week_changes(
+    made: Path, told: Figures, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    path.write_bytes(made.read_bytes())
+    kept = sqlite3.connect(path)
+
+    first, again = (Figuring(path).figures(ASKED) for _ in range(2))
+    (weeks,) = kept.execute("SELECT COUNT(*) FROM summed").fetchone()
+    maker = Maker(path)
+    maker.number = 1000
+    maker.run("docs", days=0.5, first="fast")  # in a week that is long over
+    (left,) = kept.execute("SELECT COUNT(*) FROM summed").fetchone()
+    later = Figuring(path)
+
+    assert first == again == told
+    assert (weeks, left) == (11, 10)
+    assert later.figures(ASKED).whole.runs == first.whole.runs + 1
+    assert later.figures(ASKED).whole.attempts > first.whole.attempts
+    kept.execute("DELETE FROM summed")
+    kept.commit()
+    kept.close()
+    fresh = Figuring(path)
+    assert (fresh.figures(ASKED), fresh.weeks(ASKED)) == (later.figures(ASKED), later.weeks(ASKED))
+    assert (fresh.confidence(ASKED), fresh.cells(ASKED)) == (later.confidence(ASKED), later.cells(ASKED))
+
+
 def test_recorded_and_unfinished_runs_are_told_and_what_was_spent_in_them_counts(told: Figures) -> None:
     assert (told.replayed, told.unfinished, told.imported) == (2, 1, 0)
 

@@ -169,7 +169,7 @@ class _Judging:
     def _tree(self, trees: Trees) -> str:
         if self.kind == WORKING_TREE:
             return trees.snapshot().tree
-        return trees.staged() if self.kind == INDEX else trees.tree_of(self.head)
+        return trees.working.staged() if self.kind == INDEX else trees.tree_of(self.head)
 
     @property
     def _target(self) -> str:

@@ -149,12 +149,8 @@ class Trees:
         Raises:
             RepositoryState: git cannot read the working tree, or files of it are unmerged.
         """
-        self.taken = self._working.snapshot()
+        self.taken = self.working.snapshot()
         return self.taken
-
-    def staged(self) -> str:
-        """The tree of what is staged; see `Working.staged`."""
-        return self._working.staged()
 
     def is_still(self, snapshot: Snapshot) -> bool:
         """Whether the user's working state is what it was in the last snapshot.
@@ -162,10 +158,10 @@ class Trees:
         Raises:
             RepositoryState: git cannot read the working tree.
         """
-        return self._working.is_still(snapshot)
+        return self.working.is_still(snapshot)
 
     @property
-    def _working(self) -> Working:
+    def working(self) -> Working:
         return Working(self.repository, self.folder, self.git_dir, self.run_git)
 
     def tree_of(self, commit: str) -> str:

@@ -214,7 +214,8 @@ def _gate_ending(judged: Judgement) -> Iterator[tuple[str, str]]:
         yield from _fix_lines(judged.fix, judged)
     paid = f"cost_usd_estimate: {spent(judged.cost)}   " if judged.calls or judged.fix else ""
     yield f"{paid}latency_seconds: {judged.seconds:.1f}", ""
-    yield f"isolation: {judged.isolation}", ""
+    if judged.baseline:
+        yield f"isolation: {judged.isolation}", ""
 
 
 def _fix_lines(fix: Run, judged: Judgement) -> Iterator[tuple[str, str]]:
