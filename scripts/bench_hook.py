@@ -11,7 +11,7 @@ Three kinds of push to a local repository, interleaved so that a busy machine sl
 From `changed` is taken what the check itself costs: the same command by hand, once, in a plain worktree of
 the same commit (the base's results are known). The change is one that no test executes: where tests execute
 all of it, the grade `discriminating` is tried for, which runs the check more often, and takes as much longer.
-Processor time is told as well, and the check's time in the hook itself: a busy machine slows each of them otherwise.
+Processor time is told as well, and the check's time in the hook: a busy machine slows each otherwise.
 """
 
 from __future__ import annotations

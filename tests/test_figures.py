@@ -47,7 +47,7 @@ PROMPT = Prompt("", "x" * 400)
 WALLS = Isolation(IsolationLevel.NONE)
 CLASSES: tuple[TaskClass, ...] = ("docs", "bug", "migration")
 FAILURES = (Failure.REGRESSION, Failure.WEAK, Failure.PROVIDER)
-ASKED = Asked(ladder=("fast", "strong"), check_usd=0.02, review_usd=1.5)
+ASKED = Asked(ladder=("fast", "strong"), check_usd=0.2, review_usd=0.01)
 
 
 class Maker:
@@ -220,7 +220,7 @@ class Plain:
         self.counts = not self.attempts[0]["same_model"]
         self.usd = sum(it["cost_micro_usd"] for it in self.calls) / 1e6
         self.check_minutes = sum(it["seconds"] for it in self.checks) / 60
-        self.all_usd = self.usd + 0.02 * self.check_minutes + 1.5 * sum(self.minutes)
+        self.all_usd = self.usd + 0.2 * self.check_minutes + 0.01 * sum(self.minutes)
 
     @property
     def escalated(self) -> bool:
@@ -324,8 +324,8 @@ def test_the_parts_of_the_cost_add_up_and_are_where_they_belong(told: Figures, p
     assert spend.verifier == sum(paid(it, "opinion") for it in plain) > 0
     assert spend.tests == sum(paid(it, "test") for it in plain) > 0
     assert spend.other == 0
-    assert spend.check == round(1e6 * 0.02 * sum(it.check_minutes for it in plain))
-    assert spend.review == round(1e6 * 1.5 * sum(sum(it.minutes) for it in plain))
+    assert spend.check == round(1e6 * 0.2 * sum(it.check_minutes for it in plain))
+    assert spend.review == round(1e6 * 0.01 * sum(sum(it.minutes) for it in plain))
 
 
 @pytest.mark.parametrize("by", ["model", "class", "repo", "author", "week"])
@@ -404,7 +404,7 @@ def test_a_lane_that_loses_money_is_told_with_a_rule_that_the_policy_takes(
     runs = [it for it in plain if it.run["task_class"] == "migration" and it.lane == "fast"]
     attempts_usd = [
         sum(one["cost_micro_usd"] for one in (*it.attempts, *it.reviews)) / 1e6
-        + 0.02 / 60 * sum(one["seconds"] for one in it.checks if one["attempt"] > 0)
+        + 0.2 / 60 * sum(one["seconds"] for one in it.checks if one["attempt"] > 0)
         for it in runs
     ]
     assert losing.through.n == len(runs)
@@ -419,7 +419,7 @@ def test_a_lane_that_loses_money_is_told_with_a_rule_that_the_policy_takes(
     strong_usd = sum(
         one["cost_micro_usd"] / 1e6
         + sum(read["cost_micro_usd"] for read in it.reviews if read["attempt"] == one["number"]) / 1e6
-        + 0.02 / 60 * sum(check["seconds"] for check in it.checks if check["attempt"] == one["number"])
+        + 0.2 / 60 * sum(check["seconds"] for check in it.checks if check["attempt"] == one["number"])
         for one, it in direct
     )
     assert losing.direct.n == len(direct)
@@ -574,6 +574,9 @@ def test_too_few_runs_have_a_value_and_no_interval() -> None:
     assert estimate(Paid(3, 9.0, 30.0, 0, 0.0)) == Estimate(3)
     assert latency([3.0]).median == Estimate(1, 3.0)
     assert latency([]).median == Estimate()
+    # between the 40th and the 61st of a hundred, by the table of the binomial
+    assert latency([float(it) for it in range(100, 0, -1)]).median == Estimate(100, 50.5, 40.0, 61.0)
+    assert latency([1.0, 2.0, 3.0]).p90.high is None
     assert share(0, 0).value is None
     assert difference(Paid(1, 5.0, 25.0, 1, 5.0), Paid(1, 3.0, 9.0, 1, 3.0)).value == 2.0
     assert not is_dearer(Paid(9, 90.0, 900.0, 9, 90.0), Paid(99, 9.0, 1.0, 99, 9.0), 1)

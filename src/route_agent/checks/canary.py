@@ -282,7 +282,7 @@ def _folders(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     with os.scandir(root) as entries:
-        return sorted(it.name for it in entries if it.is_dir())
+        return sorted(it.name for it in entries if not it.is_file(follow_symlinks=False))
 
 
 def _is_apart(look: _Look, ground: Ground) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,13 +112,18 @@ class _Judging:
         return _judge_change(repository, self._config, pushed)
 
     def _obey(self, repository: Repository, pushed: Range) -> None:
-        """Hold the push no longer than the policy at the base says."""
-        from route_agent.policy import POLICY_PATH, Policy, parse_policy, presets
+        """Hold the push no longer than the policy at the base says; what is wrong with it is told later."""
+        from pydantic import ValidationError
+
+        from route_agent.policy import POLICY_PATH, GateRules
+        from route_agent.yamlfile import YamlError, parse
 
         text = repository.file_at(pushed.base or pushed.policy_at or pushed.head, POLICY_PATH)
-        policy: Policy = parse_policy(text or presets()["default"].read_bytes(), POLICY_PATH)
-        code = LimitReached.exit_code if policy.gate.on_deadline == "block" else 0
-        self._deadline.set(policy.gate.deadline_s, code)
+        rules = GateRules()
+        with suppress(YamlError, ValidationError, AttributeError):  # the last: it is no mapping
+            rules = GateRules.model_validate(parse(text or b"{}").data.get("gate", {}))
+        code = LimitReached.exit_code if rules.on_deadline == "block" else 0
+        self._deadline.set(rules.deadline_s, code)
 
 
 def _words(pushed: Range) -> str:

@@ -28,8 +28,12 @@ _OLD_S = 24 * 3600
 _NAME = re.compile(r"route-agent-(\d+)-[0-9a-f]+$")
 _SYSTEM_PROGRAMS = "/usr/local/bin:/usr/bin:/bin"
 
-# joins the groups that are named before `--`, and becomes the command after it
-_JOIN = 'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
+# joins the groups that are named before `--`, and becomes the command after it. It sets what prlimit would,
+# which takes one program less; files are counted in blocks of 512 bytes there
+_JOIN = (
+    f"ulimit -c 0 && ulimit -f {MAX_FILE_BYTES // 512} || exit 125; "
+    'while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 125; shift; done; shift; exec "$@"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +49,11 @@ def limits() -> Limits:
     """The bounds for all commands of this process, which share them. Groups are removed when it ends."""
     groups = {name: group for name in ("pids", "memory") if (group := _group(name))}
     bounds = {name: group for name, group in groups.items() if _bound(name, group)}
-    options = ["--core=0", f"--fsize={MAX_FILE_BYTES}"]
+    join = ("/bin/sh", "-c", _JOIN, "sh", *dict.fromkeys(map(str, bounds.values())), "--") if bounds else ()
+    options = [] if join else ["--core=0", f"--fsize={MAX_FILE_BYTES}"]
     if "pids" not in bounds and os.geteuid():  # root is not held by it; others are, with all they run already
         options.append(f"--nproc={_running() + MAX_PROCESSES}")
-    prlimit = shutil.which("prlimit", path=_SYSTEM_PROGRAMS)
-    join = ("/bin/sh", "-c", _JOIN, "sh", *dict.fromkeys(map(str, bounds.values())), "--") if bounds else ()
+    prlimit = shutil.which("prlimit", path=_SYSTEM_PROGRAMS) if options else None
     pids = "pids" in bounds or (prlimit and os.geteuid())
     told = f"pids {MAX_PROCESSES}" if pids else "pids not limited"
     memory = f"memory {_memory_bytes() / 1024**3:.0f} GiB" if "memory" in bounds else "memory not limited"
