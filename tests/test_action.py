@@ -27,6 +27,7 @@ from loopback import Loopback, Reply
 from sandpit import ADD, FIX, Sandpit, provider_env
 from sarif_rules import assert_sarif
 
+from route_agent.policyfiles import POLICY_PATH
 from route_agent.report.sarif import sarif_object
 
 ROOT = Path(__file__).parents[1]
@@ -217,6 +218,34 @@ def test_every_input_reaches_a_step_and_every_output_comes_from_one() -> None:
 def test_the_package_is_installed_from_the_action_itself() -> None:
     install = STEPS[0]["run"]
     assert 'pip install --quiet --disable-pip-version-check "$GITHUB_ACTION_PATH"' in install
+
+
+def test_installing_runs_no_module_of_the_checkout(tmp_path: Path) -> None:
+    """`python -m` looks into the working folder first, and there lies a stranger's change."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for name in ("venv.py", "pip.py"):
+        (checkout / name).write_text(f"open({str(tmp_path / 'taken')!r}, 'a').write({name!r})\n")
+    python = tmp_path / "python"  # quick: without pip, so that the second command cannot go well
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@" --without-pip\n')
+    python.chmod(0o755)
+
+    done = subprocess.run(
+        ["bash", "-e", "-c", STEPS[0]["run"]],
+        cwd=checkout,
+        env={
+            **os.environ,
+            "PYTHON": str(python),
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_ACTION_PATH": "/none",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert not (tmp_path / "taken").exists(), (tmp_path / "taken").read_text()
+    assert "No module named pip" in done.stderr
 
 
 def test_the_page_names_every_input_and_output() -> None:
@@ -448,7 +477,12 @@ def test_a_forks_change_is_mended_by_a_job_that_runs_nothing_of_it(
     (verify.temp / "asked" / "patch.diff").write_bytes((ask.temp / "patch.diff").read_bytes())
     commit = step_of("propose", "verify", "The change with the patch, as a commit that is not checked out")
     verify.script(commit, CHANGE=change, GIT_INDEX_FILE=str(verify.temp / "index"))
-    ended = verify.run(base="HEAD", head="proposed")
+    (propose,) = [it for it in workflows() if it.get("name") == "propose"]
+    (inputs,) = [
+        it["with"] for it in propose["jobs"]["verify"]["steps"] if "route-agent@" in it.get("uses", "")
+    ]
+    assert inputs["policy"] == POLICY_PATH, "else whoever forks an old commit chooses an old policy"
+    ended = verify.run(**inputs)
     assert (ended.exit_code, ended.outputs["verdict"]) == (0, "accepted"), ended.log
     assert json.loads(ended.log)["files"] == ["notes.md"], "the patch takes back what the change broke"
 

@@ -140,6 +140,22 @@ def test_runs_are_those_of_the_ledger_the_newest_first_and_none_is_made_for_it(
     assert told == "words\nabc234\tnever finished: evil ]0;pwned    tab and more\n"
 
 
+def test_nothing_is_fetched_for_a_press_of_a_key(
+    pit: Sandpit, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = tmp_path / "partial"
+    subprocess.run(["git", "-C", pit.root, "config", "uploadpack.allowFilter", "true"], check=True)
+    subprocess.run(
+        ["git", "clone", "-q", "--no-checkout", "--filter=blob:none", pit.root.as_uri(), partial], check=True
+    )
+    monkeypatch.chdir(partial)
+    before = sorted(partial.joinpath(".git/objects").rglob("*"))
+
+    offered(capsys, "--lane", "")
+
+    assert sorted(partial.joinpath(".git/objects").rglob("*")) == before
+
+
 def test_whatever_is_asked_nothing_but_words_comes_back(
     pit: Sandpit, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -582,10 +582,7 @@ def test_grades_are_listed_and_the_one_that_is_not_computed_is_named() -> None:
 
 
 def test_the_words_without_effect_are_named_and_no_others() -> None:
-    rows = {
-        word(row[0]): row[1]
-        for row in table("docs/limits.md", "Words that the policy knows and that have no effect yet")
-    }
+    rows = {word(row[0]): row[1] for row in table("docs/limits.md", "What each word of `escalate_on` does")}
 
     assert list(rows) == list(get_args(EscalationWord))
     for name, effect in rows.items():

@@ -393,6 +393,10 @@ def test_a_share_above_its_target_by_chance_alone_is_no_alarm() -> None:
     assert (few.frontier_alarm, few.cheap_alarm) == (False, False)
     assert (many.frontier_alarm, many.cheap_alarm) == (True, True)
     assert tiers_of(Asked(), Counter({"fast": 9})).cheap_alarm is False  # there is no ladder to speak of
+    alone = [tiers_of(ASKED, Counter({"strong": n})) for n in (1, 2)]  # 0.15 and 0.0225 by chance
+    assert [it.frontier_alarm for it in alone] == [False, True]
+    assert [it.cheap_alarm for it in alone] == [False, False]  # 0.2 and 0.04
+    assert tiers_of(ASKED, Counter({"strong": 3})).cheap_alarm is True  # 0.008
 
 
 def test_a_lane_that_loses_money_is_told_with_a_rule_that_the_policy_takes(
@@ -625,10 +629,14 @@ def test_the_tables_the_object_and_the_csv_tell_the_same(
     shown = [line.split()[1] for line in text.splitlines() if line.startswith(("fast ", "strong "))][:2]
     assert shown == [it["runs"] for it in told_csv]
     assert told_json["verifiers"][0]["model"] == "small"
+    stats("lane", "2030-01-01", "", here, as_csv=False, as_json=True)
+    assert json.loads(capsys.readouterr().out)["verifiers"] == []
 
 
 def test_times_and_groups_that_are_none_are_refused(tmp_path: Path) -> None:
-    for by, since in (("colour", ""), ("lane", "yesterday"), ("lane", "30")):
+    for by, since in (
+        ("colour", ""), ("lane", "yesterday"), ("lane", "30"), ("lane", "9999-12-31T23:59:59-14:00")
+    ):  # fmt: skip
         with pytest.raises(UsageError):
             asked_for(tmp_path, by, since, "")
     with pytest.raises(UsageError, match="not later"):
@@ -636,6 +644,7 @@ def test_times_and_groups_that_are_none_are_refused(tmp_path: Path) -> None:
     assert moment("2026-11-01") == "2026-11-01T00:00:00.000+00:00"
     assert moment("2026-11-01T02:00:00+02:00") == "2026-11-01T00:00:00.000+00:00"
     assert moment("1w") < moment("6d") < moment("1h")
+    assert moment("0001-01-01") == moment("99999w") == "1970-01-01T00:00:00.000+00:00"
 
 
 def test_no_cell_of_the_csv_is_a_formula(

@@ -13,7 +13,7 @@ from route_agent import places
 from route_agent.blocking import blocks
 from route_agent.errors import PolicyError, RepositoryState, UsageError
 from route_agent.gate import INDEX
-from route_agent.policy import GateRules, parse_policy
+from route_agent.policy import POLICY_PATH, GateRules, parse_policy
 from route_agent.records.checks import IsolationLevel
 from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.repo.fetching import pull_request
@@ -49,6 +49,31 @@ def test_the_index_is_what_is_staged_and_nothing_else(tmp_path: Path) -> None:
     pit.git("add", "a.txt")
     pit.write("a.txt", "bad\n")
     assert asked(pit, "HEAD", INDEX).verdict is Verdict.ACCEPTED
+
+
+def test_in_gits_own_hook_the_index_is_the_one_that_will_be_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`git commit -a` and `git commit FILE` stage into an index beside the usual one."""
+    pit = pit_of(tmp_path)
+    pit.write("a.txt", "bad\n")
+    hook = pit.root / ".git" / "hooks" / "pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        '#!/bin/sh\nprintf %s "$GIT_INDEX_FILE" >.git/named; cp "$GIT_INDEX_FILE" .git/kept; exit 1\n'
+    )
+    hook.chmod(0o755)
+    with pytest.raises(AssertionError):
+        pit.git("commit", "--quiet", "-a", "-m", "break it")
+    named = pit.root / (pit.root / ".git" / "named").read_text()
+    (pit.root / ".git" / "kept").rename(named)
+    monkeypatch.setenv("GIT_INDEX_FILE", str(named))
+
+    assert asked(pit, "HEAD", INDEX).failure is Failure.REGRESSION
+    monkeypatch.setenv("GIT_INDEX_FILE", ".git/index.lock")
+    assert asked(pit, "HEAD", INDEX).failure is Failure.REGRESSION
+    other = pit_of(tmp_path / "other")
+    assert asked(other, "HEAD", INDEX).reason == "nothing was changed", "a variable about another repository"
 
 
 def test_an_index_with_unmerged_files_is_no_tree(tmp_path: Path) -> None:
@@ -200,6 +225,26 @@ def test_two_things_cannot_be_judged_at_once(tmp_path: Path) -> None:
     done = pit_of(tmp_path).run("gate", "--index", "--pull-request", "3")
 
     assert (done.exit_code, "--index and --pull-request exclude each other" in done.stderr) == (2, True)
+
+
+def test_whoever_forks_an_old_commit_chooses_an_old_policy_and_that_is_said(tmp_path: Path) -> None:
+    """Else a pull request from before a rule would be judged without it, and nobody would notice."""
+    pit = pit_of(tmp_path)
+    pit.git("checkout", "--quiet", "-b", "stricter", "HEAD~1")
+    pit.write(".route-agent/policy.yaml", policy("{least: discriminating}"))
+    tip = pit.commit("be stricter")
+    pit.git("checkout", "--quiet", "main")
+
+    old, new = (pit.run("gate", "--base", it, "--json").json for it in ("HEAD~1", "stricter"))
+
+    assert not [it for it in old["notices"] if "has changed" in it]
+    told = (
+        f"{POLICY_PATH} has changed at {tip[:10]} since the two parted: the one at {new['base'][:10]} counts"
+    )
+    assert told in "\n".join(new["notices"])
+    assert new["earlier"], "also where a verdict is told again"
+    named = pit.run("gate", "--base", "stricter", "--policy", POLICY_PATH, "--json").json
+    assert not [it for it in named["notices"] if "has changed" in it]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from route_agent.earlier import keep_again, verdict_for
 from route_agent.gate import INDEX
 from route_agent.records.events import Event, Step
 from route_agent.records.grades import Failure, Verdict
+from route_agent.repo.around import stamp_of
 from route_agent.repo.repository import Repository
 from route_agent.report.earlier import render_earlier
 
@@ -108,11 +109,16 @@ def writes_an_ignored_file(pit: Sandpit) -> None:
     pit.write("built/by_hand.txt", "another size\n")
 
 
+def installs_in_a_part(pit: Sandpit) -> None:
+    pit.write("built/part/node_modules/.package-lock.json", "{}\n")
+
+
 CHANGES: dict[str, Callable[[Sandpit, pytest.MonkeyPatch], object]] = {
     "the policy at the base": lambda pit, _: commits_a_policy(pit),
     "the configuration": lambda pit, _: configure(floor={"gate": {"least": "static"}}),
     "what is installed": lambda pit, _: installs(pit),
     "an ignored file that checks see": lambda pit, _: writes_an_ignored_file(pit),
+    "ignored packages of a part": lambda pit, _: installs_in_a_part(pit),
     "a variable that checks get": lambda _, patch: patch.setenv("TZ", "Asia/Tokyo"),
     "what CI asks for": lambda _, patch: patch.setenv("CI", "1"),
     "the search path": lambda pit, patch: patch.setenv("PATH", f"{pit.root.parent}:{os.environ['PATH']}"),
@@ -124,7 +130,7 @@ def test_whatever_a_verdict_hangs_on_it_is_not_told_across_a_change_of_it(
     pit: Sandpit, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     overlaid = json.loads(rows()[0]["standing"])[2]
-    if what.startswith("an ignored") and not overlaid:
+    if "ignored" in what and not overlaid:
         assert again(pit), "a mirror shows no ignored files"
         return
 
@@ -135,6 +141,17 @@ def test_whatever_a_verdict_hangs_on_it_is_not_told_across_a_change_of_it(
 
     repository = Repository.open(pit.root)
     assert verdict_for(repository, repository.commit("HEAD~1"), repository.head) is None
+
+
+def test_what_is_installed_in_any_ignored_environment_counts(tmp_path: Path) -> None:
+    packages = tmp_path / "part" / "env" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    (tmp_path / "part" / "env" / "pyvenv.cfg").touch()
+    before = stamp_of(tmp_path, ["part/env/"])
+
+    (packages / "another.py").touch()
+
+    assert stamp_of(tmp_path, ["part/env/"]) != before
 
 
 def test_a_program_of_another_version_judges_anew(pit: Sandpit, monkeypatch: pytest.MonkeyPatch) -> None:

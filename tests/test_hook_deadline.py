@@ -91,7 +91,11 @@ def test_several_ranges_share_one_deadline(tmp_path: Path) -> None:
     assert running(marker) == []
 
 
-def test_what_hangs_outside_of_the_checks_is_ended_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("floor", ["", "floor: {gate: {on_deadline: block}}\n"])
+def test_what_hangs_outside_of_the_checks_is_ended_too(floor: str, tmp_path: Path) -> None:
+    config = tmp_path / "config" / "route-agent" / "config.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(floor)
     clone = Clone(tmp_path / "work", f"{QUICK}gate: {{deadline_s: 1, on_deadline: allow}}\n")
     start, head = clone.head, clone.change()
     slow = tmp_path / "bin" / "git"
@@ -103,15 +107,17 @@ def test_what_hangs_outside_of_the_checks_is_ended_too(tmp_path: Path) -> None:
     slow.chmod(0o755)
     began = time.monotonic()
 
-    done = clone.told(f"a {head} refs/heads/a {start}", env={"PATH": f"{slow.parent}:/usr/bin:/bin"})
+    env = {"PATH": f"{slow.parent}:/usr/bin:/bin", "XDG_CONFIG_HOME": str(config.parent.parent)}
+    done = clone.told(f"a {head} refs/heads/a {start}", env=env)
 
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == (5 if floor else 0), done.stderr
     assert time.monotonic() - began < 30
     assert (
         "held for 1 s, as long as a push may be (gate.deadline_s): all that ran for it is ended"
         in done.stderr
     )
-    assert "it goes on without a verdict, as the policy says (gate.on_deadline: allow)" in done.stderr
+    goes_on = "it goes on without a verdict, as the policy says (gate.on_deadline: allow)"
+    assert (goes_on in done.stderr) is (not floor)
 
 
 @pytest.mark.parametrize(("in_time", "code"), [("", 3), ("time.sleep(9)", 5)])

@@ -145,12 +145,14 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "true for 1": (_set("run", "replayed", True), "run.replayed is no whole number"),
     "below 0": (_set("attempts", "cost_micro_usd", -1), "attempt.cost_micro_usd is below 0"),
     "too much": (_set("calls", "cost_micro_usd", 10**18), "call.cost_micro_usd is out of bounds"),
+    "no float holds it": (_set("calls", "cost_micro_usd", 10**400), "call.cost_micro_usd is out of bounds"),
     "no verdict": (_set("run", "verdict", "wonderful"), "run.verdict is none of"),
     "no failure": (_set("attempts", "failure", "x'; DROP TABLE run; --"), "attempt.failure is none of"),
     "no state": (_set("calls", "state", ""), "call.state is none of"),
     "no id": (_set("run", "id", "../../etc"), "run.id is no id"),
     "another run's": (_set("calls", "run_id", "elsewhere"), "call is of another run"),
     "no time": (_set("run", "started_at", "soon"), "run.started_at is no time"),
+    "before all time": (_set("run", "started_at", "0001-01-01T00:00:00+14:00"), "run.started_at is no time"),
     "no zone": (_set("run", "started_at", "2026-11-01"), "run.started_at has no time zone"),
     "the future": (_set("run", "started_at", "9999-01-01T00:00:00+00:00"), "lies in the future"),
     "no report": (_set("run", "report", "{}"), "run.report is no report of a run"),
@@ -158,6 +160,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "deep json": (_set("run", "report", "[" * 100_000), "run.report is no JSON"),
     "odd paths": (_set("run", "paths", '{"changed": 1}'), "run.paths has another form"),
     "odd signals": (_set("run", "signals", '[{"name": 1}]'), "run.signals has another form"),
+    "odd limits": (_set("run", "limits", f'{{"day": {10**400}}}'), "run.limits has another form"),
     "null": (_set("run", "brief", None), "run.brief is null"),
     "reused key": (_set("calls", "request_key", "0" * 64), 'call has an unknown field "request_key"'),
     "no list": (lambda it: it.update(calls={}), "calls is no list"),
@@ -205,6 +208,13 @@ def test_a_file_that_is_no_whole_export_is_refused(text: bytes, says: str, tmp_p
     assert says in told.value.what
 
 
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.jsonl")
+
+    with pytest.raises(UsageError, match="no file"):
+        Joining(tmp_path / "ledger.sqlite3").join(tmp_path / "x.jsonl", "ci")
+
+
 def test_what_comes_in_is_redacted_pays_nothing_here_and_answers_nothing_here(
     far: Path, tmp_path: Path
 ) -> None:
@@ -229,16 +239,16 @@ def test_the_gates_judgements_travel_and_their_verdicts_are_never_taken_for_ones
     there, here = Ledger(tmp_path / "there.sqlite3"), Joining(tmp_path / "here.sqlite3")
     values = {
         "id": "j1", "at": MONDAY.isoformat(timespec="milliseconds"), "repository": "/r", "author": "a", "base": "b",
-        "head": "h", "policy_hash": "p", "verdict": "accepted", "exit_code": 0, "grade": "ran", "score": 1,
+        "head": "h", "policy_hash": "p", "verdict": "not_proved", "exit_code": 1, "grade": "ran", "score": 1,
         "lane": "fast", "task_class": "bug", "seconds": 1.0, "check_seconds": 1.0, "cost_micro_usd": 5,
-        "unknown_calls": 0, "reused": 0, "report": "{}", "verdict_key": "k" * 64,
+        "unknown_calls": 0, "reused": 1, "report": '{"earlier":"j0"}', "verdict_key": "k" * 64,
     }  # fmt: skip
     there._insert("judgement", values)
     file = write(tmp_path / "x.jsonl", [json.loads(it) for it in Joining(there.path).lines()])
 
-    joined = [here.join(file, "ci"), here.join(file, "ci")]
+    joined = [here.join(file, "ci"), here.join(file, "ci"), Joining(there.path).join(file, "ci")]
 
-    assert [(it.added, it.known, it.conflicts) for it in joined] == [(1, 0, []), (0, 1, [])]
+    assert [(it.added, it.known, it.conflicts) for it in joined] == [(1, 0, []), (0, 1, []), (0, 1, [])]
     ((key, source),) = [tuple(it) for it in here._read("SELECT verdict_key, source FROM judgement")]
     assert (key, source) == ("", "ci")
     assert Figuring(here.path).figures(ASKED).judged == 1

@@ -123,7 +123,8 @@ def test_who_works_beside_the_author_is_not_taken_for_it(view: View) -> None:
 def test_the_time_left_comes_from_earlier_runs_and_is_never_below_nothing(view: View, clock: Clock) -> None:
     view.tell(Event(Step.DECIDED, "limit", usual_s=60.0, money=Money(0, 1_000_000, 2)))
     clock.now += 20
-    assert drawn(view)[-1] == "  $0.000 and 2 of unknown cost of $1.00 · about 0:40 left"
+    assert drawn(view)[-1] == "  at least $0.000 of $1.00, 2 calls of unknown cost · about 0:40 left"
+    assert drawn(view, 28)[-2] == "  at least $0.000 of $1.00…"
     clock.now += 60
     assert drawn(view)[-1].endswith("longer than usual (1:00)")
 
@@ -144,6 +145,7 @@ def test_a_low_terminal_shows_some_and_a_hostile_name_is_shown_and_not_obeyed(vi
     for number in range(30):
         Telling(view.tell).begun(f"check-{number}")
     assert len(drawn(view, height=10)) == 7
+    assert drawn(view, height=10)[-1] == "  … and 25 more"
     view.tell(asking("evil\x1b]0;pwned\x07", "m\r\n"))
     assert not any("\x1b" in line or "\x07" in line for line in drawn(view, height=100))
 

@@ -22,7 +22,7 @@ from route_agent.ledger.database import now
 from route_agent.ledger.receptions import Receptions
 from route_agent.ledger.store import Ledger
 from route_agent.proofcheck import Checked, check, parse_pin, read_log
-from route_agent.prooflog import Pin, link_of
+from route_agent.prooflog import Pin, field_digest, field_salt, link_of
 from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Isolation, IsolationLevel, Outcome
 from route_agent.records.grades import Failure, Grade, Verdict
 from route_agent.records.receptions import Received, Reception, Source
@@ -166,6 +166,12 @@ def entry(log: Log, case: int = 0, number: int = 1) -> Log:
     return told
 
 
+def withhold(told: Log, *names: str) -> None:
+    salt = told.pop("salt")
+    told["withheld"] = {it: field_digest(field_salt(salt, it), told["content"].pop(it)) for it in names}
+    told["salts"] = {it: field_salt(salt, it) for it in told["content"]}
+
+
 def relink(log: Log) -> None:
     """What a forger does who knows how: every link anew, and the head."""
     previous = log["before"]["link"]
@@ -248,6 +254,14 @@ MUTATIONS: dict[str, tuple[Callable[[Log], object], str]] = {
         "left out",
     ),
     "the window is made smaller": (lambda it: it["window"].update(since=FAR), "in no entry of the window"),
+    "the window is no time": (lambda it: it["window"].update(until="9999 (all)"), "until is no time in UTC"),
+    "the window is of another zone": (
+        lambda it: it["window"].update(until="9999-01-01T00:00:00-05:00"), "until is no time in UTC"
+    ),
+    "a rejection is withheld, and the run put with the others": (
+        lambda it: (withhold(entry(it, 1, 2), "outcome", "source"), it["cases"].append(it["cases"].pop(1))),
+        "another order",
+    ),
     "one entry is made anew, with its own link": (lambda it: make_anew(it, 6), "entry 8 of the chain was changed"),
     "the head is another": (lambda it: it["head"].update(link="0" * 64), "head that the file names"),
     "a row is of another form": (lambda it: it["chain"][0].update(number="1"), "not as it was written"),
@@ -295,6 +309,7 @@ def test_a_window_is_whole_with_the_links_before_and_after_it(ledger: Receptions
     told = found(log)
     assert [it["run_id"] for it in log["cases"]] == ["fail03", "play02"]
     assert (told.problems, told.runs, told.to_the_head) == ([], 2, True)
+    assert (told.since, told.until) == (began[1], began[3])
     assert log["before"]["number"] > 0
     assert "task good01" not in json.dumps(log)
 
@@ -503,7 +518,7 @@ def test_a_run_is_exported_and_verified_as_a_person_would(tmp_path: Path) -> Non
     fine = pit.run("proof", "verify", str(file), "--head", pinned)
 
     assert (done.exit_code, fine.exit_code) == (0, 0), done.stderr + fine.stderr + fine.stdout
-    assert "1 runs in 3 entries" in fine.stdout
+    assert "1 run in 3 entries, none changed, and none left out that ever began" in fine.stdout
     assert pinned in fine.stdout
     assert "Attempt 2: strong" in (folder / "proof.md").read_text()
     file.write_text(file.read_text().replace("sums must be right", "sums must be pretty"))
@@ -513,5 +528,8 @@ def test_a_run_is_exported_and_verified_as_a_person_would(tmp_path: Path) -> Non
     assert pit.run("proof", "verify", str(folder / "proof.md")).exit_code == 2
     shown = pit.run("proof", "export", "--json")
     assert found(shown.json).problems == []
+    by_now = pit.run("proof", "export", "--json", env={"OPENAI_API_KEY": "sums must be right"})
+    assert "sums must be right" not in by_now.stdout
+    assert (found(by_now.json).problems, found(by_now.json).withheld) == ([], 1)
     with sqlite3.connect(places.ledger_file()) as db:
         assert db.execute("SELECT count(*) FROM chain").fetchone() == (3,)

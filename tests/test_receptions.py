@@ -155,6 +155,12 @@ def with_other_indents(pit: Sandpit) -> None:
     pit.commit("by tabs")
 
 
+def in_a_file_without_diffs(pit: Sandpit) -> None:
+    pit.write(".gitattributes", "*.py -diff\n")
+    merged_as_it_was(pit)
+    go_on(pit)
+
+
 def history_written_anew(pit: Sandpit) -> None:
     merged_as_it_was(pit)
     tree = pit.git("rev-parse", "HEAD^{tree}").strip()
@@ -188,6 +194,7 @@ def file_renamed_before(pit: Sandpit) -> None:
         merged_with_a_merge_commit,
         in_two_commits,
         with_other_indents,
+        in_a_file_without_diffs,
         history_written_anew,
         file_renamed_later,
         file_renamed_before,
@@ -346,6 +353,11 @@ def on_a_branch(pit: Sandpit) -> None:
     go_on(pit)
 
 
+def a_part_of_it(pit: Sandpit) -> None:
+    pit.write("src/values.py", OLD + "\n\ndef helper_one(argument):\n    return argument + 1\n")
+    pit.commit("what we need of it")
+
+
 def in_the_working_tree(pit: Sandpit) -> None:
     go_on(pit)
     pit.write("src/values.py", NEW)
@@ -366,6 +378,7 @@ def a_liar(pit: Sandpit) -> None:
         (nothing_happened, None, "nothing was committed here since"),
         (on_a_branch, None, "another branch"),
         (in_the_working_tree, None, "working tree"),
+        (a_part_of_it, None, "less than half of its lines came"),
     ],
     ids=lambda it: getattr(it, "__name__", ""),
 )
@@ -454,6 +467,21 @@ def test_odd_file_names_are_only_names(ledger: Receptions, pit: Sandpit, name: s
     assert look(ledger, pit)["aaaaaa"].outcome is Received.ACCEPT
 
 
+def test_many_files_of_other_patches_hide_none(ledger: Receptions, pit: Sandpit) -> None:
+    form = "diff --git a/{0} b/{0}\n--- a/{0}\n+++ b/{0}\n@@ -0,0 +1 @@\n+some_value = 1\n"
+    for run_id, count in (("aaaaaa", 400), ("bbbbbb", 401)):
+        keep(ledger, a_run(run_id, pit.root, "".join(form.format(f"f{it}.py") for it in range(count))))
+    keep(ledger, a_run("cccccc", pit.root, form.format("x.py") + form.format("y.py")))
+    for name in ("x.py", "y.py"):
+        pit.write(name, "some_value = 1\n")
+    pit.commit("take it")
+
+    found = look(ledger, pit)
+
+    assert [found[it * 6].outcome for it in "abc"] == [Received.REJECT, None, Received.ACCEPT]
+    assert found["bbbbbb"].why == "it touches 401 files"
+
+
 def test_a_patch_that_leads_outside_is_not_looked_for(ledger: Receptions, pit: Sandpit) -> None:
     outside = diff(pit).replace("src/values.py", "../../etc/passwd")
     odd = diff(pit).replace("a/src/values.py", '"a/line\\nbreak"').replace("b/src/values.py", '"b/nul\\000"')
@@ -465,6 +493,15 @@ def test_a_patch_that_leads_outside_is_not_looked_for(ledger: Receptions, pit: S
     assert {it.outcome for it in look(ledger, pit).values()} == {None}
 
 
+def sign(pit: Sandpit) -> None:
+    """HEAD again, with a signature that git would have a program look at."""
+    head, _, message = pit.git("cat-file", "commit", "HEAD").partition("\n\n")
+    mark = "-----{} PGP SIGNATURE-----"
+    pit.write(".git/signed", f"{head}\ngpgsig {mark.format('BEGIN')}\n x\n {mark.format('END')}\n\n{message}")
+    made = pit.git("hash-object", "-t", "commit", "-w", ".git/signed").strip()
+    pit.git("update-ref", "HEAD", made)
+
+
 def test_a_look_changes_nothing_in_the_repository_and_runs_nothing(
     ledger: Receptions, pit: Sandpit, tmp_path: Path
 ) -> None:
@@ -474,6 +511,11 @@ def test_a_look_changes_nothing_in_the_repository_and_runs_nothing(
     pit.write(".git/info/attributes", "*.py diff=trap\n")
     for name in ("diff.trap.textconv", "diff.trap.command", "diff.external", "core.fsmonitor", "core.pager"):
         pit.git("config", name, f"sh -c 'touch {mark}; cat'")
+    sign(pit)
+    gpg = tmp_path / "gpg"
+    gpg.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    gpg.chmod(0o755)
+    pit.git("config", "gpg.program", str(gpg))
     for name, value in (("diff.noprefix", "true"), ("log.showSignature", "true"), ("diff.renames", "copies")):
         pit.git("config", name, value)
     before = pit.state()
@@ -561,16 +603,17 @@ def test_review_writes_a_word_down_from_anywhere(pit: Sandpit, tmp_path: Path) -
         "--minutes",
         "12.5",
         "--note",
-        "token=ghp_" + "a1B2" * 9,
+        "token=ghp_" + "a1B2" * 9 + " and a-key-without-a-form",
         "-C",
         str(tmp_path),
+        env={"OPENAI_API_KEY": "a-key-without-a-form"},
     )
     shown = pit.run("review", "latest", "reject", "--json")
 
     (first, last) = ledger.words("aaaaaa")
     assert done.exit_code == 0, done.stderr
     assert (first.outcome, first.minutes, last.outcome) == (Received.AMEND, 12.5, Received.REJECT)
-    assert "ghp_" not in first.note
+    assert first.note == "token=[redacted:github-token] and [redacted:provider-key]"
     assert last.reviewer == "t@example.com"
     assert shown.json == {"schema": 1, "run": "aaaaaa", "outcome": "reject", "words": 2}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import replace
 from datetime import date, timedelta
@@ -18,13 +19,14 @@ from route_agent.errors import UsageError
 from route_agent.ledger.figures import Figuring
 from route_agent.ledger.listing import Listing
 from route_agent.ledger.store import Ledger
-from route_agent.records.figures import Asked, Figures, Savings, Share
+from route_agent.records.figures import Asked, Estimate, Figures, Savings, Share
 from route_agent.records.runs import Run, written_form
 from route_agent.report.page.charts import Line, over_time
 from route_agent.report.page.diffs import blocks
 from route_agent.report.page.headline import notes, tiles
 from route_agent.report.page.markdown import fenced, ledger_markdown, run_markdown
 from route_agent.report.page.pages import LISTED, ledger_page
+from route_agent.report.page.telling import usd
 from route_agent.report.page.words import percent, seconds
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def test_an_empty_ledger_has_a_page_that_says_so(tmp_path: Path) -> None:
 
     assert "The ledger has no run yet." in page
     assert "$0.00" not in page
-    assert "No run yet" in ledger_markdown(told)
+    assert "The ledger has no run yet." in ledger_markdown(told)
 
 
 def test_a_time_without_runs_says_that_and_not_that_the_ledger_is_empty(runs: tuple[Path, list[Run]]) -> None:
@@ -84,6 +86,7 @@ def test_a_time_without_runs_says_that_and_not_that_the_ledger_is_empty(runs: tu
     empty = replace(told, latest=(), judged=(), figures=Figures(asked))
 
     assert "No run began in this time." in ledger_page(empty, lambda _: (), written=WRITTEN)
+    assert "No run began in this time." in ledger_markdown(empty)
 
 
 def test_without_jinja_the_page_says_what_to_install(
@@ -167,14 +170,14 @@ def test_what_always_strong_would_have_cost_is_unknown_where_it_was_hardly_run()
     words = [it.text for it in notes(figures)]
 
     assert (strong.value, against.value) == ("unknown", "unknown")
-    assert against.interval == "always strong was hardly run"
+    assert against.interval == "too few strong runs with a price"
     assert against.of == "0 of 40 runs compared"
     assert any(it.startswith("What routing saves is unknown") for it in words)
 
 
 def test_words_of_strangers_are_only_text_in_markdown(runs: tuple[Path, list[Run]]) -> None:
     file, made = runs
-    attack = f"{HOSTILE}\n# Accepted\n| a | b |\n![x](https://x/y) @ada #1 `` ``` ````\n</details>"
+    attack = f"{HOSTILE}\n# Accepted\n| a | b |\n![x](https://x/y) @ada #1 gh-1 `` ``` ````\n</details>"
     bad = seeded.hostile(made[-1], attack)
     told = told_of(file)
     listed = replace(told.latest[0], brief=attack)
@@ -188,7 +191,11 @@ def test_words_of_strangers_are_only_text_in_markdown(runs: tuple[Path, list[Run
         assert "https://x/y</a>" not in page
         assert page.count("</details>") == text.count("<details>")
         assert not {mark for mark in "\u202e\u2066\u200b\u2028\x00\x1b" if mark in text}
+        told = re.sub("```+diff.*?```+", "", text, flags=re.DOTALL)
+        assert not re.search(r"(?:&#64;|&#35;|gh&#45;)(?!&#8288;)", told), "GitHub would call somebody"
+    bloated = seeded.hostile(made[-1], "\u202e" * 20_000)
     assert len(run_markdown(bad, ())) < 65_536
+    assert len(run_markdown(bloated, ())) < 65_536
 
 
 def test_a_fence_is_longer_than_any_in_it() -> None:
@@ -222,6 +229,15 @@ def test_a_week_without_a_figure_is_a_gap_and_the_axis_begins_at_nought() -> Non
     assert plot.up[0].at == plot.bottom
 
 
+def test_a_chart_of_which_nothing_is_known_says_that(runs: tuple[Path, list[Run]]) -> None:
+    told = told_of(runs[0])
+    unpriced = replace(told, weeks=[replace(it, per_run=Estimate()) for it in told.weeks])
+
+    pages = [ledger_page(it, lambda _: (), written=WRITTEN) for it in (told, unpriced)]
+
+    assert [page.count("unknown in every week") for page in pages] == [0, 1]
+
+
 def test_nothing_to_draw_is_drawn_as_nothing() -> None:
     plot = over_time([], [], str)
 
@@ -243,6 +259,9 @@ def test_units_are_those_that_a_person_reads() -> None:
         "50 %",
         "100 %",
     ]
+    amounts = (None, 0, 50, 42_000, 300_000, 999_900, 2_500_000)
+    told = ["unknown", "$0.00", "$0.000050", "$0.0420", "$0.300", "$1.00", "$2.50"]
+    assert [usd(it) for it in amounts] == told
 
 
 def test_a_stored_run_reads_as_it_was(runs: tuple[Path, list[Run]]) -> None:

@@ -209,6 +209,7 @@ def test_a_run_is_found_and_opened_and_left_by_keyboard_alone(written: Written, 
         "Attempts",
         "Checks on the patch",
         "Grade",
+        "opinion",
         "half a cent goes up",
     ):
         assert part in told

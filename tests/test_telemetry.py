@@ -315,6 +315,16 @@ def test_a_header_without_its_variable_sends_nothing_at_all() -> None:
         assert collector.headers[0]["authorization"] == "Bearer x"
 
 
+def test_a_proxy_of_the_environment_gets_nothing_that_is_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with collecting() as collector, collecting() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+
+        assert bounded(Telemetry(endpoint=collector.url))[0] == []
+        assert (len(collector.bodies), len(proxy.bodies)) == (1, 0)
+
+
 def test_a_run_that_could_not_begin_is_a_trace_with_its_error() -> None:
     with collecting() as collector:
         config = Config(telemetry=Telemetry(endpoint=f"{collector.url}/v1/traces"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from loopback import Loopback, Reply
 from refusals import TASK, fixing, plain, untouched
-from sandpit import FIX, POLICY, PROGRAM, WRONG, Result, Sandpit, provider_env
+from sandpit import FIX, LIGHT, POLICY, PROGRAM, WRONG, Result, Sandpit, provider_env
 
 from route_agent import places
 
@@ -24,9 +24,8 @@ HOOKS = ("post-checkout", "pre-commit", "post-commit", "commit-msg", "post-index
 def booby_trapped(tmp_path: Path) -> Sandpit:
     """A repository in which everything that git can be made to run leaves a mark."""
     mark = tmp_path / "mark"
-    pit = Sandpit(
-        tmp_path / "pit", files={".gitattributes": "*.py filter=trap diff=trap merge=trap\n* text=auto\n"}
-    )
+    attributes = "*.py filter=trap diff=trap merge=trap\n* text=auto\n"
+    pit = Sandpit(tmp_path / "pit", files={".gitattributes": attributes}, policy=LIGHT)
     script = f"sh -c 'touch {mark}.$0; cat' "
     settings = {
         "filter.trap.clean": f"{script} clean",

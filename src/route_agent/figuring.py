@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Z = 1.96
+TAIL = 0.025
+EXACT = 100  # up to so many a tail is added up; of more, Wilson's interval says the same
 LEAST = 10  # runs on each side, before two lanes are compared
 
 
@@ -67,6 +69,20 @@ class Paid:
 def share(part: int, whole: int) -> Share:
     """A share with its interval."""
     return Share(part, whole, *interval(part, whole))
+
+
+def is_above(part: int, whole: int, target: float) -> bool:
+    """Whether a share is above a target by more than chance: at most one in 40 at the target is so high."""
+    if whole > EXACT or not 0 < target < 1:
+        return whole > 0 and share(part, whole).low > target
+    # Wilson's interval promises too much of few: one of one would be above 0.15
+    odds = target / (1 - target)
+    term = (1 - target) ** whole
+    below = 0.0
+    for count in range(part):
+        below += term
+        term *= odds * (whole - count) / (count + 1)
+    return 1 - below <= TAIL
 
 
 def estimate(paid: Paid) -> Estimate:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from route_agent.records.receptions import Received
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HALF = 0.5  # of a patch's lines: with less of them in a commit, it is not known again
 TAKEN_BACK = 0.9  # of its lines, in one later commit
-STANDS = 0.1  # of its lines at HEAD: with more of them, it is not taken back
+STANDS = 0.1  # of its lines: with more of them at HEAD it is not taken back, and in a commit not left out
 REVERT_DAYS = 90  # in which a commit that only deletes lines takes them back; later it is another change
 _FEW = 2  # lines of which all must be there
 _LEAST = 4  # characters of a line that tells something
@@ -97,11 +97,13 @@ class Arrival:
     Attributes:
         commits: that brought it, oldest first; empty where it was not found.
         whole: whether it came as it was proposed.
+        part: where it was not found, the greatest share of its lines that one commit has.
         instead: another run whose patch has the same lines, where they cannot be told apart.
     """
 
     commits: tuple[Commit, ...] = ()
     whole: bool = False
+    part: float = 0.0
     instead: str = ""
 
 
@@ -144,7 +146,8 @@ def arrivals(wanted: Sequence[Wanted], commits: Sequence[Commit]) -> dict[str, A
         arrival = _arrival(it, later, left)
         if not arrival.commits:
             before = _arrival(it, later, {commit.id: commit.touched for commit in later})
-            arrival = Arrival(instead=next((owners[c.id] for c in before.commits if c.id in owners), ""))
+            owner = next((owners[c.id] for c in before.commits if c.id in owners), "")
+            arrival = replace(arrival, instead=owner)
         for commit in arrival.commits:
             left[commit.id] = left[commit.id].without(it.touched)
             owners[commit.id] = it.run_id
@@ -169,7 +172,9 @@ def _arrival(it: Wanted, commits: Sequence[Commit], left: Mapping[str, Touched])
     if several and not rest.total:
         return Arrival(tuple(several), whole=True)
     best = max(matches, key=lambda pair: pair[1].total, default=None)
-    return Arrival((best[0],)) if best and best[1].within(HALF, it.touched) else Arrival()
+    if best and best[1].within(HALF, it.touched):
+        return Arrival((best[0],))
+    return Arrival(part=best[1].total / it.touched.total if best else 0.0)
 
 
 def standing(patch: Touched, before: Lines, head: Lines) -> int:

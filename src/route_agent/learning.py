@@ -38,6 +38,7 @@ DEADLINE_S = 30.0
 QUIETLY_S = 2.0
 MOST_RUNS = 2000  # of the ledger, newest first, among which a repository's are looked for
 MOST_LOOKED = 200  # patches in one look
+MOST_FILES = 400  # of one patch: with more of them, it is not looked for
 QUIETLY_LOOKED = 20
 SETTLED_DAYS = 180  # what git said of older ones stands
 _SLACK_S = 300  # by which clocks of a run and of a commit may differ
@@ -183,12 +184,12 @@ class _Look:
                 bool(it.delivered) and not it.delivered.startswith("not delivered"),
             )
             for it in runs
-            if self.patches[it.run_id].total
+            if self.patches[it.run_id].total and len(self.patches[it.run_id].paths) <= MOST_FILES
         ]
 
     def findings(self) -> list[Finding]:
         if not self.wanted:
-            return [self._unknown(it, "nothing in its patch could be known again") for it in self.runs]
+            return [self._not_looked_for(it) for it in self.runs]
         paths = together(it.touched for it in self.wanted)
         self.edge = self.landed.edge()
         self.newest = self.landed.newest()
@@ -222,7 +223,7 @@ class _Look:
 
     def _finding(self, run: Delivered, since: float | None) -> Finding:
         if since is None:
-            return self._unknown(run, "nothing in its patch could be known again")
+            return self._not_looked_for(run)
         arrival = self.arrived[run.run_id]
         if arrival.commits and not self.landed.is_late:
             return self._arrived(run, arrival)
@@ -230,12 +231,19 @@ class _Look:
             return self._unknown(run, f"its lines are those of run {arrival.instead}, which came first")
         if self.edge > since:
             return self._unknown(run, "a shallow clone: the history of that time is not here")
+        if self.seen.since == float("inf") and not self.landed.is_late:
+            return self._unknown(run, "git cannot read all of the history here")
         if self.seen.since > since or self.landed.is_late:
             return self._unknown(run, "the history is too long to be read in time")
         return self._elsewhere(run) or self._absent(run, since)
 
     def _unknown(self, run: Delivered, why: str) -> Finding:
         return Finding(run.run_id, None, why, _age(run, self.clock))
+
+    def _not_looked_for(self, run: Delivered) -> Finding:
+        many = len(self.patches[run.run_id].paths)
+        why = "nothing in its patch could be known again"
+        return self._unknown(run, f"it touches {many} files" if many > MOST_FILES else why)
 
     def _arrived(self, run: Delivered, arrival: Arrival) -> Finding:
         patch, first = self.patches[run.run_id], arrival.commits[0]
@@ -300,6 +308,8 @@ class _Look:
     def _absent(self, run: Delivered, since: float) -> Finding:
         """A patch that HEAD does not have: rejected, if everybody could have taken it and went on without."""
         patch = self.patches[run.run_id]
+        if self.arrived[run.run_id].part > STANDS:
+            return self._unknown(run, "less than half of its lines came")
         if self.pending[run.run_id].commits:
             return self._unknown(run, "on another branch and not merged so far")
         if not self.others_seen or self.landed.is_late:

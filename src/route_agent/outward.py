@@ -17,6 +17,7 @@ from route_agent.withholding import Withheld
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from route_agent.config import Config
     from route_agent.ground import Opened
     from route_agent.records.exchanges import Exchange
     from route_agent.records.lanes import Prompt
@@ -90,9 +91,21 @@ class Outward:
         self._border.look_at(redact(text))
 
 
+def known_keys(config: Config, environment: Mapping[str, str] = os.environ) -> Knowledge:
+    """What is known of secrets where nothing is run: the keys of the user's own configuration."""
+    known = Knowledge()
+    for name in _names(config):
+        known.add(environment.get(name, ""), "provider-key")
+    return known
+
+
+def _names(config: Config) -> set[str]:
+    return {provider.key_env for provider in (*BUILT_IN.values(), *config.providers.values())}
+
+
 def _keys(ground: Opened, environment: Mapping[str, str]) -> Iterable[str]:
     """The values of the user's keys: they are secrets whatever they look like."""
-    names = {provider.key_env for provider in (*BUILT_IN.values(), *ground.config.providers.values())}
+    names = _names(ground.config)
     for specs in ground.policy.policy.models.values():
         names |= {name for spec in specs for name in spec.env if _SECRET_VARIABLE.search(name)}
     return [environment[name] for name in sorted(names) if environment.get(name)]

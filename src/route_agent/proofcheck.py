@@ -6,6 +6,7 @@ Everything in the file may be made up by whoever hands it over; only what can be
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +29,9 @@ KIND = "route-agent proof log"
 MOST_BYTES = 256 * 1024 * 1024
 MOST_AFTER = 20_000  # links that are carried on beyond the window
 MOST_TOLD = 20
+MOMENT = re.compile(
+    r"[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(\+00:00)?)?)?)?"
+)
 _KEYS = frozenset({"schema", "kind", "made_at", "window", "before", "head", "cases", "chain", "unchained"})
 _ROW: dict[str, type] = {
     "number": int, "at": str, "run_id": str, "event": str, "digest": str, "link": str,
@@ -40,6 +44,8 @@ class Checked:
 
     Attributes:
         problems: what was changed or left out, in words; none where the file is whole.
+        since: where the window begins, as the file says; empty: with the chain.
+        until: where it ends; empty: with the chain.
         runs: how many runs of the window are told.
         entries: how many links were recomputed.
         withheld: how many fields are hidden since a later version takes them for secrets.
@@ -49,6 +55,8 @@ class Checked:
     """
 
     problems: list[str] = field(default_factory=list)
+    since: str = ""
+    until: str = ""
     runs: int = 0
     entries: int = 0
     withheld: int = 0
@@ -131,7 +139,8 @@ def _checked(log: dict[str, Any], pin: Pin | None) -> Checked:
         head = _pin(log["head"])
         rows = [_row(it) for it in _listed(log["chain"])]
         cases = [_Case.of(it) for it in _listed(log["cases"])]
-        window = {name: _of(log["window"], name, str) for name in ("since", "until")}
+        window = {name: _moment(log["window"], name) for name in ("since", "until")}
+        found.since, found.until = window["since"], window["until"]
         found.unchained = len(_listed(log["unchained"]))
     except _Odd as odd:
         found.problems.append(f"not as it was written: {odd}")
@@ -158,6 +167,14 @@ def _of(value: Any, name: str, kind: type) -> Any:
     told = value.get(name) if isinstance(value, dict) else None
     if type(told) is not kind:
         raise _Odd(f"{name} is missing or something else")
+    return told
+
+
+def _moment(value: Any, name: str) -> str:
+    """An edge of the window: empty, or a time in UTC, which sorts as text."""
+    told: str = _of(value, name, str)
+    if told and not MOMENT.fullmatch(told):
+        raise _Odd(f"{name} is no time in UTC")
     return told
 
 

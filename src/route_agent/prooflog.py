@@ -154,12 +154,15 @@ def _rounded(seconds: Any) -> Any:
 
 
 def has_failed(contents: Iterable[tuple[str, Mapping[str, Any]]]) -> bool:
-    """Whether a run is a failure case, by its entries: not proved, never ended, or refused by people."""
+    """Whether a run is a failure case, by its entries: not proved, never ended, or refused by people.
+
+    What is withheld counts as the worse of the two: nobody hides a failure among the others.
+    """
     told = list(contents)
     verdicts = [it.get("verdict") for event, it in told if event == END]
     words = [it for event, it in told if event == RECEPTION]
-    words = [it for it in words if it.get("source") == Source.PERSON.value] or words
-    back = bool(words) and words[-1].get("outcome") in (Received.REJECT.value, Received.REVERT.value)
+    words = [it for it in words if it.get("source") != Source.GIT.value] or words
+    back = bool(words) and words[-1].get("outcome") not in (Received.ACCEPT.value, Received.AMEND.value)
     return back or not verdicts or verdicts[-1] not in _WELL
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from route_agent.config import TELEMETRY_OF_ENVIRONMENT, refuse_address
 from route_agent.tracing import AGENT, Seen, Traced, spans
@@ -151,6 +152,8 @@ class _Sender:
                 headers={**content, **self.headers},
                 timeout=BOUND_S,
                 follow_redirects=False,
+                # a proxy from the environment is for the world outside, and reads what is not encrypted
+                trust_env=urlsplit(self.address).scheme == "https",
             )
         except Exception as error:  # noqa: BLE001 - whatever a collector does, the run has nothing to do with it
             self._problem = type(error).__name__

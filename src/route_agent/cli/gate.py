@@ -12,6 +12,7 @@ from route_agent.cli.progress import shown
 from route_agent.config import load_config, required_isolation
 from route_agent.errors import UsageError
 from route_agent.gate import INDEX, WORKING_TREE, Asking, judge
+from route_agent.policyfiles import POLICY_PATH
 from route_agent.records.grades import Grade
 from route_agent.repo.repository import Repository
 
@@ -132,10 +133,23 @@ def _judged(asked: Asked, repository: Repository, change: _Range, *, source: str
         from route_agent.mending import NOTHING
 
         judged = replace(judged, why_not_fixed=NOTHING)
+    if not asked.policy and (told := _newer_policy(repository, change.base, judged.base)):
+        judged = replace(judged, notices=(told, *judged.notices))
     if change.told:
         told = f"compared with {change.told}, from where the two part at {judged.base[:10]}"
         judged = replace(judged, notices=(told, *judged.notices))
     return judged
+
+
+def _newer_policy(repository: Repository, base: str, parted: str) -> str:
+    """A word where the policy has changed since the two parted: a fork of an old commit brings an old one."""
+    tip = repository.commit(base)
+    if tip == parted or repository.file_at(tip, POLICY_PATH) == repository.file_at(parted, POLICY_PATH):
+        return ""
+    return (
+        f"{POLICY_PATH} has changed at {tip[:10]} since the two parted: the one at {parted[:10]} counts."
+        " Bring the change up to date, or name a file with --policy"
+    )
 
 
 def _mended(asked: Asked, ground: Opened, judged: Judgement, on: Listener) -> Judgement:

@@ -144,7 +144,10 @@ class View:
         if self._who and not only:
             head.append(f" · {visible(self._who)}", "dim")
         most = max(_LEAST_ROWS, height - 4)
-        rows = [self._row(row, now, width) for row in list(self._rows.values())[:most]]
+        shown = most if len(self._rows) <= most else most - 1
+        rows = [self._row(row, now, width) for row in list(self._rows.values())[:shown]]
+        if (more := len(self._rows) - shown) > 0:
+            rows.append(Text(f"{_MARGIN}… and {more} more", "dim"))
         if ended := " · ".join(visible(told) for told in self._ended.values()):
             rows.append(Text(f"{_MARGIN}{ended}", "dim"))
         return [head, *rows, *self._sums(now, width)]
@@ -174,8 +177,9 @@ def _short(event: Event) -> str:
 
 
 def _dollars(money: Money) -> str:
-    unknown = f" and {money.unknown_calls} of unknown cost" if money.unknown_calls else ""
-    return f"${money.spent / 1e6:.3f}{unknown} of ${money.limit / 1e6:.2f}"
+    told = f"${money.spent / 1e6:.3f} of ${money.limit / 1e6:.2f}"
+    calls = f"{money.unknown_calls} call{'' if money.unknown_calls == 1 else 's'} of unknown cost"
+    return f"at least {told}, {calls}" if money.unknown_calls else told  # a narrow terminal cuts the end
 
 
 def _left(usual_s: float | None, elapsed: float) -> str:

@@ -41,8 +41,11 @@ def export(out: Path | None, since: str, until: str, *, as_json: bool) -> None:
 
 def _log(since: str, until: str) -> dict[str, Any]:
     from route_agent.cli.stats import moment
+    from route_agent.config import load_config
     from route_agent.ledger.database import now
+    from route_agent.outward import known_keys
     from route_agent.proofcheck import MOST_AFTER, MOST_BYTES
+    from route_agent.redaction import knowing
     from route_agent.report.proof_log import log_object
 
     since, until = (moment(it) if it else "" for it in (since, until))
@@ -51,7 +54,8 @@ def _log(since: str, until: str) -> dict[str, Any]:
         raise UsageError(
             "so many runs make no file that can be checked", hint="name a time: --since, --until"
         )
-    return log_object(ledger.slice(since, until, MOST_AFTER), since, until, now())
+    with knowing(known_keys(load_config())):
+        return log_object(ledger.slice(since, until, MOST_AFTER), since, until, now())
 
 
 def _write(folder: Path, log: dict[str, Any]) -> None:
@@ -101,7 +105,10 @@ def verify(file: Path, pinned: str, *, as_json: bool) -> None:
 
 
 def _fine(found: Checked) -> list[str]:
-    told = [f"ok: {found.runs} runs in {found.entries} entries, none changed, none left out"]
+    edges = [f"{word} {at}" for word, at in (("since", found.since), ("until", found.until)) if at]
+    when = f"began {' '.join(edges)}" if edges else "ever began"
+    runs = f"{found.runs} run{'' if found.runs == 1 else 's'}"
+    told = [f"ok: {runs} in {found.entries} entries, none changed, and none left out that {when}"]
     if found.withheld:
         told.append(f"{found.withheld} fields are withheld; their hashes fit")
     if found.unchained:
@@ -116,6 +123,7 @@ def _verified(found: Checked) -> dict[str, Any]:
         "schema": 1,
         "ok": not found.problems,
         "problems": found.problems,
+        "window": {"since": found.since, "until": found.until},
         "runs": found.runs,
         "entries": found.entries,
         "withheld": found.withheld,

@@ -106,12 +106,12 @@ class _Judging:
         from route_agent.config import load_config
 
         self._config = self._config or load_config()
-        self._obey(repository, pushed)
+        self._obey(repository, pushed, self._config)
         if not pushed.base:
             return _judge_unbased(repository, self._config, pushed)
         return _judge_change(repository, self._config, pushed)
 
-    def _obey(self, repository: Repository, pushed: Range) -> None:
+    def _obey(self, repository: Repository, pushed: Range, config: Config) -> None:
         """Hold the push no longer than the policy at the base says; what is wrong with it is told later."""
         from pydantic import ValidationError
 
@@ -122,7 +122,8 @@ class _Judging:
         rules = GateRules()
         with suppress(YamlError, ValidationError, AttributeError):  # the last: it is no mapping
             rules = GateRules.model_validate(parse(text or b"{}").data.get("gate", {}))
-        code = LimitReached.exit_code if rules.on_deadline == "block" else 0
+        asked = [rules.on_deadline, *(floor.gate.on_deadline for floor in config.floor)]
+        code = LimitReached.exit_code if "block" in asked else 0
         self._deadline.set(rules.deadline_s, code)
 
 

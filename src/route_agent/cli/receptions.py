@@ -76,7 +76,10 @@ def _say(
     *,
     as_json: bool,
 ) -> None:
+    from route_agent.config import load_config
     from route_agent.ledger.database import now
+    from route_agent.outward import known_keys
+    from route_agent.redaction import knowing
 
     _refuse_what_is_no_word(run, outcome, minutes, note)
     row = ledger.finished_run(run)
@@ -93,7 +96,8 @@ def _say(
         note=note,
         reviewer=_who(directory),
     )
-    ledger.add([word])
+    with knowing(known_keys(load_config())):
+        ledger.add([word])
     count = len(ledger.words(word.run_id))
     if as_json:
         print_json({"schema": 1, "run": word.run_id, "outcome": word.outcome.value, "words": count})

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _AGO = re.compile(r"(\d{1,5})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 168}
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)  # no ledger is older, and a calendar has an end
 
 
 def stats(by: str, since: str, until: str, directory: Path, *, as_csv: bool, as_json: bool) -> None:
@@ -41,7 +42,8 @@ def stats(by: str, since: str, until: str, directory: Path, *, as_csv: bool, as_
             say(report.csv_text(told.groups, told.asked).rstrip("\n"))
             return
         ledger = Ledger(places.ledger_file())
-        tracks, agreement = ledger.tracks(), ledger.agreement()
+        window = told.asked.since, told.asked.until
+        tracks, agreement = ledger.tracks(*window), ledger.agreement(*window)
         if as_json:
             from route_agent.report.json import track_object
 
@@ -103,10 +105,10 @@ def moment(typed: str) -> str:
     else:
         try:
             at = datetime.fromisoformat(typed)
-        except ValueError as error:
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:
             raise UsageError(f"no time: {typed}", hint="such as 30d, 12w or 2026-11-01") from error
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-    return at.isoformat(timespec="milliseconds")
+    return max(at, _FIRST).isoformat(timespec="milliseconds")
 
 
 def _received(asked: Asked) -> Mapping[str, LaneReception]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from route_agent.figuring import Paid, estimate, latency, share
+from route_agent.figuring import Paid, estimate, is_above, latency, share
 from route_agent.records.figures import Asked, Cache, Failed, Group, Spend, Tiers
 
 if TYPE_CHECKING:
@@ -152,6 +152,6 @@ def tiers_of(asked: Asked, ended: Counter[str]) -> Tiers:
         frontier=frontier,
         cheap_least=asked.cheap_least,
         frontier_most=asked.frontier_most,
-        cheap_alarm=bool(whole and asked.ladder) and cheap.high < asked.cheap_least,
-        frontier_alarm=bool(whole and asked.ladder) and frontier.low > asked.frontier_most,
+        cheap_alarm=bool(asked.ladder) and is_above(whole - cheap.part, whole, 1 - asked.cheap_least),
+        frontier_alarm=bool(asked.ladder) and is_above(frontier.part, whole, asked.frontier_most),
     )

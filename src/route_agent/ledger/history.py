@@ -242,23 +242,26 @@ class History(Database):
         """A model's record as a verifier, without replays, lost answers and answers of another model."""
         return self.tracks().get(model, Track())
 
-    def agreement(self) -> Agreement:
-        """What the shadow said beside the rules, without replays."""
+    def agreement(self, since: str = "", until: str = "") -> Agreement:
+        """What the shadow said beside the rules, without replays, in runs that began in the time."""
         rows = self._read(
             "SELECT started_at, advice, first_lane, accepted_lane, verdict,"  # noqa: S608 - the words are ours
             f" verdict NOT IN ({NO_WORK}) AS worked FROM run WHERE mode = 'shadow' AND replayed = 0"
-            " AND advice IS NOT NULL AND verdict IS NOT NULL ORDER BY started_at"
+            " AND advice IS NOT NULL AND verdict IS NOT NULL AND started_at >= :since"
+            " AND (:until = '' OR started_at < :until) ORDER BY started_at",
+            {"since": since, "until": until},
         )
         return agreement_of(rows, datetime.now(UTC))
 
-    def tracks(self) -> dict[str, Track]:
-        """Every verifier's record, by model."""
+    def tracks(self, since: str = "", until: str = "") -> dict[str, Track]:
+        """Every verifier's record in runs that began in the time, by model."""
         rows = self._read(
             "SELECT model, SUM(is_canary) AS shown, SUM(is_canary AND opinion <> :yes) AS caught,"
             " SUM(NOT is_canary) AS reviewed, SUM(NOT is_canary AND opinion <> :yes) AS refused"
-            " FROM review WHERE run_id NOT IN (SELECT id FROM run WHERE replayed = 1)"
+            " FROM review WHERE run_id NOT IN (SELECT id FROM run WHERE replayed = 1 OR started_at < :since"
+            "  OR (:until <> '' AND started_at >= :until))"
             " AND answered = 1 AND other_model = 0 GROUP BY model ORDER BY model",
-            {"yes": Opinion.APPROVE.value},
+            {"yes": Opinion.APPROVE.value, "since": since, "until": until},
         )
         return {row["model"]: Track(*tuple(row)[1:]) for row in rows}
 

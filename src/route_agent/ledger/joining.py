@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -137,23 +138,24 @@ class Joining(Database):
         tables = self._tables_here()
         number = 0
         try:
+            found = path.stat()  # before it is opened: a pipe would be waited for
+            if not S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+                raise UsageError(f"{path}: no file, or larger than {MOST_BYTES >> 20} MB")
             with path.open("rb") as file:
-                if not path.is_file() or path.stat().st_size > MOST_BYTES:
-                    raise UsageError(f"{path}: no file, or larger than {MOST_BYTES >> 20} MB")
                 records, ended = 0, False
                 while line := file.readline(_MOST_LINE):
                     number += 1
-                    found = read_line(line)
+                    told = read_line(line)
                     if ended:
                         wrong("there is more after the end")
                     if number == 1:
-                        _require_header(found)
-                    elif ended := found.get("end") is True:
-                        if found != {"end": True, "records": records}:
+                        _require_header(told)
+                    elif ended := told.get("end") is True:
+                        if told != {"end": True, "records": records}:
                             wrong(f"{records} records came before the end, and it tells of another number")
                     else:
                         records += 1
-                        yield _record(found, tables, source)
+                        yield _record(told, tables, source)
                 if not ended:
                     number += 1
                     wrong("the file was cut: its last line is missing")
@@ -216,7 +218,7 @@ class Joining(Database):
             for call in record["calls"]:
                 self._insert("call", call)
             joined.added += 1
-        elif _without_source(here[0]).items() >= _without_source(told).items():
+        elif _standing(here[0]).items() >= _standing(told).items():
             joined.known += 1
         else:
             joined.conflicts.append(told["id"])
@@ -359,6 +361,10 @@ def _comparable(table: str, it: Record) -> Record:
 
 def _without_source(it: Record) -> Record:
     return {name: value for name, value in it.items() if name != "source"}
+
+
+def _standing(judgement: Record) -> Record:
+    return _comparable("judgement", _without_source(judgement))
 
 
 def _word(it: Record) -> tuple[Any, ...]:

@@ -7,7 +7,6 @@ calls that belong to neither, and at last how many lines there were: a file that
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,20 +41,20 @@ _FLAGS = {"replayed", "forced_lane", "other_model", "same_model", "reused", "cla
 _FLAGS |= {"is_canary", "answered", "blocks"}
 _TIMES = {"at", "started_at", "finished_at"}
 _MAY_BE_NEGATIVE = {"saved_micro_usd"}
-_WORDS: dict[tuple[str, str], type] = {
-    ("run", "verdict"): Verdict,
-    ("attempt", "failure"): Failure,
-    ("attempt", "grade"): Grade,
-    ("call", "state"): CallState,
-    ("call", "purpose"): Purpose,
-    ("check_result", "kind"): CheckKind,
-    ("check_result", "outcome"): Outcome,
-    ("review", "opinion"): Opinion,
-    ("reception", "source"): Source,
-    ("reception", "outcome"): Received,
-    ("judgement", "verdict"): Verdict,
-    ("judgement", "failure"): Failure,
-    ("judgement", "grade"): Grade,
+_WORDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("run", "verdict"): tuple(Verdict),
+    ("attempt", "failure"): tuple(Failure),
+    ("attempt", "grade"): tuple(Grade),
+    ("call", "state"): tuple(CallState),
+    ("call", "purpose"): tuple(Purpose),
+    ("check_result", "kind"): tuple(CheckKind),
+    ("check_result", "outcome"): tuple(Outcome),
+    ("review", "opinion"): tuple(Opinion),
+    ("reception", "source"): tuple(Source),
+    ("reception", "outcome"): tuple(Received),
+    ("judgement", "verdict"): tuple(it.name.lower() for it in Verdict),  # as gate's JSON has it
+    ("judgement", "failure"): tuple(Failure),
+    ("judgement", "grade"): tuple(Grade),
 }
 
 
@@ -121,7 +120,7 @@ def _value(table: str, column: Column, value: Any) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or (column.type == "INTEGER" and not isinstance(value, int)):
         wrong(f"{name} is no {'whole ' if column.type == 'INTEGER' else ''}number")
-    if not math.isfinite(value) or abs(value) > _MOST:
+    if not abs(value) <= _MOST:  # neither is NaN
         wrong(f"{name} is out of bounds")
     if value < 0 and column.name not in _MAY_BE_NEGATIVE:
         wrong(f"{name} is below 0")
@@ -134,8 +133,8 @@ def _text(table: str, name: str, value: Any) -> str:
     if not isinstance(value, str):
         wrong(f"{table}.{name} is no text")
     if words := _WORDS.get((table, name)):
-        if value not in list(words):  # type: ignore[call-overload]
-            wrong(f"{table}.{name} is none of {', '.join(words)}")  # type: ignore[arg-type]
+        if value not in words:
+            wrong(f"{table}.{name} is none of {', '.join(words)}")
     elif name in _TIMES:
         return _time(f"{table}.{name}", value)
     elif name in ("id", "run_id") and not _ID.fullmatch(value):
@@ -149,11 +148,13 @@ def _time(name: str, value: str) -> str:
     """A time as the ledger writes it, so that it sorts as text."""
     try:
         at = datetime.fromisoformat(value)
-    except ValueError as error:
+        if at.tzinfo is None:
+            wrong(f"{name} has no time zone")
+        at = at.astimezone(UTC)
+    except WrongLine:
+        raise
+    except (ValueError, OverflowError) as error:  # the latter: before the year 1
         raise WrongLine(f"{name} is no time") from error
-    if at.tzinfo is None:
-        wrong(f"{name} has no time zone")
-    at = at.astimezone(UTC)
     if at > datetime.now(UTC) + timedelta(days=1):
         wrong(f"{name} lies in the future")
     return at.isoformat(timespec="milliseconds")
@@ -191,7 +192,7 @@ def _is_touched(it: Any) -> bool:
 
 def _is_limits(it: Any) -> bool:
     return isinstance(it, dict) and all(
-        isinstance(usd, int | float) and math.isfinite(usd) for usd in it.values()
+        isinstance(usd, int | float) and 0 <= usd <= _MOST for usd in it.values()
     )
 
 

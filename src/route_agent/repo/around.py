@@ -25,6 +25,8 @@ MAX_ENTRIES = 200_000
 
 # installed packages: their own `*.pem` files are no secrets, and the walls show them as they are
 _PACKAGES = frozenset({".venv", "venv", "node_modules", "site-packages"})
+# what a package manager writes there when it installs; the folder itself changes with what lies in it
+_INSTALLED = ("", ".package-lock.json", ".yarn-integrity", ".modules.yaml", "pyvenv.cfg")
 # speaks of other runs: the tests that failed last, results that a check may take for its own
 _OF_OTHER_RUNS = frozenset({".pytest_cache", ".hypothesis"})
 # kept by tools for themselves and true to the files: it makes them quicker and decides nothing
@@ -89,15 +91,27 @@ class _Look:
             self._stamp(path)
         elif name == "__pycache__":
             self.hidden += _stale(self.root, path)
-        elif name not in _PACKAGES and name not in _CACHES:
+        elif name in _PACKAGES:
+            self._installed(path)
+        elif name not in _CACHES:
             self._below(path)
 
     def _below(self, folder: str) -> None:
         if (self.root / folder / "pyvenv.cfg").exists():
+            self._installed(folder)
             return
         with suppress(OSError):  # what we cannot read, no check of ours can
             for entry in _entries(self.root / folder):
                 self.take(f"{folder}/{entry.name}", entry.name, is_folder=entry.is_dir(follow_symlinks=False))
+
+    def _installed(self, folder: str) -> None:
+        """When something was last installed in a folder of packages: too many files to look at each."""
+        place = self.root / folder
+        for path in (
+            *(place / name for name in _INSTALLED),
+            *sorted(place.glob("lib/python3*/site-packages")),
+        ):
+            self._stamp(os.path.relpath(path, self.root))
 
     def _stamp(self, path: str) -> None:
         with suppress(OSError):

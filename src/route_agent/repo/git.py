@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# what git would execute while it reads: a monitor, hooks, an external diff; and prompts, and pagers
+# what git would execute while it reads: a monitor, hooks, an external diff, gpg; and prompts, and pagers
 _QUIET = (
     "-c", "core.fsmonitor=false",
     "-c", "core.untrackedCache=false",
     "-c", "core.hooksPath=/dev/null",
     "-c", "core.quotePath=false",
+    "-c", "log.showSignature=false",
+    "-c", "i18n.logOutputEncoding=UTF-8",
     "-c", "core.protectHFS=true",
     "-c", "core.protectNTFS=true",
     "-c", "submodule.recurse=false",

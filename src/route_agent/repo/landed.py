@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
 
     from route_agent.repo.repository import Repository
 
-MOST_PATHS = 400
+MOST_PATHS = 500_000  # bytes of all names together: a command line holds no more everywhere
 MOST_COMMITS = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 MOST_FILE = 2 * 1024 * 1024
 _MEANS = re.compile(r"[][\\{}()*+?.^$|]")  # what an extended regular expression reads as more than itself
 _SHAPE = (
-    "-p", "-U0", "--inter-hunk-context=0", "--no-renames", "--no-color", "--no-ext-diff", "--no-textconv",
-    "--no-show-signature", "--no-notes", "--no-mailmap", "--src-prefix=a/", "--dst-prefix=b/",
-    "--no-relative", "--full-index", "--submodule=short", "--encoding=UTF-8", "--diff-algorithm=myers",
+    "-p", "-U0", "--text", "--inter-hunk-context=0", "--no-renames", "--no-color", "--no-ext-diff",
+    "--no-textconv", "--no-show-signature", "--no-notes", "--no-mailmap", "--src-prefix=a/",
+    "--dst-prefix=b/", "--no-relative", "--full-index", "--submodule=short", "--encoding=UTF-8",
+    "--diff-algorithm=myers",
 )  # fmt: skip
 
 
@@ -70,12 +72,14 @@ class Landed:
         First commits are left out, and in a shallow clone those at its edge: they seem to add everything.
         """
         mark, middle = secrets.token_hex(16), secrets.token_hex(16)
+        if sum(len(os.fsencode(it)) + 1 for it in paths) > MOST_PATHS:
+            return Seen((), float("inf"))
         form = f"--format=%x0a{mark} %H %ct %P%x0a%B%x0a{middle}"
         try:
             written, whole = git_start(
                 "--literal-pathspecs", "log", *_SHAPE, "--no-merges", f"--since=@{int(since)}",
                 f"--max-count={MOST_COMMITS}", form, *(which or (self.repository.head,)), "--",
-                *sorted(paths)[:MOST_PATHS],
+                *sorted(paths),
                 cwd=self.repository.root, most=MOST_BYTES, deadline_s=self._left(),
             )  # fmt: skip
         except GitFailed:
@@ -196,7 +200,7 @@ class Landed:
         pattern = "[[:space:]]+".join(_MEANS.sub(r"\\\g<0>", word) for word in line.split())
         try:
             written, _ = git_start(
-                "grep", "-l", "-z", "-I", "-E", "--no-color", "-e", pattern, self.repository.head, "--",
+                "grep", "-l", "-z", "-a", "-E", "--no-color", "-e", pattern, self.repository.head, "--",
                 cwd=self.repository.root, most=16_384, deadline_s=self._left(),
             )  # fmt: skip
         except GitFailed:  # exit code 1: nowhere

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,12 +85,14 @@ class Working:
     def staged(self) -> str:
         """The tree of what is staged, whatever the files hold.
 
+        In a hook of `git commit -a` that is in an index beside the usual one, which git names in a variable.
+
         Raises:
             RepositoryState: files are unmerged, or git cannot read its index.
         """
         index = self._folder / "index-staged"
         try:
-            self._copy_index(index)
+            self._copy_index(index, self._index_of_commit)
             return self._git("write-tree", index=index).decode().strip()
         except OSError as error:
             raise RepositoryState(f"git's index cannot be copied to {index}: {error.strerror}") from error
@@ -171,9 +174,16 @@ class Working:
                 for path in taken:
                     self._git("update-index", "--add", "--", path, index=index, work_tree=root)
 
-    def _copy_index(self, target: Path) -> None:
+    @property
+    def _index_of_commit(self) -> str:
+        """The index that git commits from; a variable that leads elsewhere is about another repository."""
+        named = self.repository.root / os.environ.get("GIT_INDEX_FILE", "index")
+        is_here = named.parent.resolve() == self.repository.git_dir.resolve()
+        return named.name if is_here and named.is_file() else "index"
+
+    def _copy_index(self, target: Path, name: str = "index") -> None:
         # the user's index carries the file times: with it only changed files are read again
-        source = self.repository.git_dir / "index"
+        source = self.repository.git_dir / name
         target.unlink(missing_ok=True)
         if source.exists():
             shutil.copy2(source, target)

@@ -5,6 +5,7 @@ Whatever they hold, they are only text where they are shown. Secrets in them are
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from route_agent.errors import EnvironmentBroken
@@ -14,6 +15,8 @@ MAX_CELL = 300
 
 # what neither Markdown nor HTML reads as anything but itself, wherever it stands
 _PLAIN = frozenset(" ,…·+=%/")
+_JOINER = "&#8288;"
+_ISSUE = re.compile(r"\bgh&#45;(?=\d)", re.IGNORECASE)
 
 
 def visible(text: str) -> str:
@@ -30,12 +33,14 @@ def one_line(value: object) -> str:
 def text(value: object) -> str:
     """One line that is only text in Markdown and in HTML, in a table's cell too.
 
-    GitHub looks for `@names` in what it has rendered, where escaping is no help: a joiner parts the two.
+    GitHub looks for `@names`, `#1` and `GH-1` in what it has rendered, where escaping is no help: a joiner
+    parts the two.
     """
-    return "".join(
-        it if it.isalnum() or it in _PLAIN else f"&#{ord(it)};{'&#8288;' if it == '@' else ''}"
+    told = "".join(
+        it if it.isalnum() or it in _PLAIN else f"&#{ord(it)};{_JOINER if it in '@#' else ''}"
         for it in one_line(value)
     )
+    return _ISSUE.sub(rf"\g<0>{_JOINER}", told)
 
 
 def write_file(file: Path, content: str) -> None:

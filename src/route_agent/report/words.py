@@ -24,7 +24,10 @@ def money(micro_usd: int | None) -> str:
     if micro_usd is None:
         return "unknown"
     usd = micro_usd / 1_000_000
-    return f"${usd:.2f}" if usd >= 1 or usd == 0 else f"${usd:.3g}"
+    if usd >= 1 or usd == 0:
+        return f"${usd:.2f}"
+    told = f"{usd:.3g}"
+    return f"${usd:.6f}".rstrip("0") if "e" in told else f"${told}"  # nobody reads $5e-05
 
 
 def spent(cost: Cost) -> str:

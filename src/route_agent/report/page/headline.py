@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from route_agent.records.figures import Estimate, Figures, Savings, Share
 
 
+TOO_FEW = "too few strong runs with a price"
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """One figure of the headline: the value, its interval, and of how many it is."""
@@ -37,9 +40,9 @@ class Note:
 def tiles(figures: Figures) -> Iterable[Tile]:
     """The headline: what an accepted patch costs, and beside what."""
     whole, savings = figures.whole, figures.savings
-    accepted = f"{count(whole.accepted)} accepted of {count(whole.runs)} runs"
+    accepted = f"{count(whole.accepted)} accepted of {_runs(whole.runs)}"
     yield _money_tile("Per accepted patch", whole.per_accepted, accepted)
-    compared = f"{count(savings.runs.part)} of {count(savings.runs.whole)} runs compared"
+    compared = f"{count(savings.runs.part)} of {_runs(savings.runs.whole)} compared"
     yield _money_tile("If always strong", savings.strong, compared)
     yield _savings_tile(savings, compared)
     yield _share_tile("First try passed", whole.first_try)
@@ -52,8 +55,13 @@ def tiles(figures: Figures) -> Iterable[Tile]:
         is_alarm=tiers.frontier_alarm,
     )
     spent = whole.spend
-    unknown = f"at least {usd(spent.calls)}; {count(spent.unknown_calls)} calls without a price"
-    yield Tile("Spent", usd(spent.total), "", unknown if spent.unknown_calls else f"{count(whole.runs)} runs")
+    least = f"at least {usd(spent.calls)}; " if spent.calls else ""
+    unknown = f"{least}{count(spent.unknown_calls)} calls without a price"
+    yield Tile("Spent", usd(spent.total), "", unknown if spent.unknown_calls else _runs(whole.runs))
+
+
+def _runs(n: int) -> str:
+    return f"{count(n)} run{'' if n == 1 else 's'}"
 
 
 def _money_tile(name: str, it: Estimate, of: str) -> Tile:
@@ -63,11 +71,11 @@ def _money_tile(name: str, it: Estimate, of: str) -> Tile:
 
 
 def _savings_tile(savings: Savings, of: str) -> Tile:
-    """What routing changes; where the last lane was hardly asked at once, nobody knows."""
+    """What routing changes; unknown where too few runs of known price went to the last lane at once."""
     name, it = "Against that", savings.share
     if it.value is None:
         hardly = savings.runs.part < savings.runs.whole
-        return Tile(name, "unknown", "always strong was hardly run" if hardly else "", of)
+        return Tile(name, "unknown", TOO_FEW if hardly else "", of)
     within = "too few for an interval"
     if it.low is not None and it.high is not None:
         within = f"[{_signed(-it.high)}, {_signed(-it.low)}] %"
@@ -107,7 +115,7 @@ def notes(figures: Figures) -> Iterable[Note]:
         runs = figures.savings.runs
         yield Note(
             "What routing saves is unknown: an accepted patch of the last lane alone can be priced for"
-            f" {count(runs.part)} of {count(runs.whole)} runs."
+            f" {count(runs.part)} of {_runs(runs.whole)}."
         )
     left = ((figures.unfinished, "never finished"), (figures.replayed, "of recorded replies, in no figure"))
     told = [f"{count(n)} {word}" for n, word in (*left, (figures.imported, "from other ledgers")) if n]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from route_agent.report.inert import text, visible
 from route_agent.report.page.headline import notes, tiles
-from route_agent.report.page.telling import estimate, interval
+from route_agent.report.page.overview import no_runs
+from route_agent.report.page.telling import estimate, interval, usd
 from route_agent.report.page.words import moment, one_line, seconds
-from route_agent.report.words import money, spent, summary, verifier_words
+from route_agent.report.words import spent, summary, verifier_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +27,7 @@ DIFF_CHARACTERS = 20_000  # a comment on a pull request holds 65,536
 def ledger_markdown(told: Told) -> str:
     """The headline, the lanes, why attempts failed, and the latest runs."""
     if not told.latest and not told.judged:
-        return f"## {text(told.title)}\n\nNo run yet.\n"
+        return f"## {text(told.title)}\n\n{no_runs(told)}.\n"
     return "\n".join((f"## {text(told.title)}", "", text(told.scope), "", *_ledger_lines(told), ""))
 
 
@@ -74,7 +75,7 @@ def _listed(it: Listed) -> tuple[object, ...]:
         it.task_class or "unknown",
         " → ".join(it.lanes) or it.first_lane or "–",
         it.verdict or "unfinished",
-        "recorded" if it.replayed else money(it.cost_micro_usd),
+        "recorded" if it.replayed else usd(it.cost_micro_usd),
         seconds(it.seconds),
     )
 
@@ -126,7 +127,7 @@ def _attempt(number: int, it: Attempt) -> tuple[object, ...]:
         it.change.summary if it.change else "no patch",
         ended,
         summary(it.evidence.checks) if it.evidence else "–",
-        money(None if it.cost.unknown_calls else it.cost.known_micro_usd),
+        usd(None if it.cost.unknown_calls else it.cost.known_micro_usd),
         seconds(it.seconds),
     )
 
@@ -139,8 +140,9 @@ def _last(it: Attempt) -> Iterator[str]:
     if it.confidence is not None:
         yield f"- confidence {it.confidence:.2f}"
     if it.patch:
-        cut = it.patch[:DIFF_CHARACTERS]
-        more = len(it.patch) - len(cut)
+        shown = visible(it.patch)  # first: what is no letter takes up to ten
+        cut = shown[:DIFF_CHARACTERS]
+        more = len(shown) - len(cut)
         yield f"\n<details><summary>{'Accepted' if it.accepted else 'Last'} patch</summary>\n"
         yield fenced(cut, "diff")
         yield f"\n{f'… {more} characters more' if more else ''}</details>"

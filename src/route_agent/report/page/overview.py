@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from route_agent.report.page.charts import Bin, Line, Plot, Spans, Value, calibration, over_time, spans
 from route_agent.report.page.headline import Note, Tile, notes, tiles
-from route_agent.report.page.telling import ends, usd
+from route_agent.report.page.telling import axis_usd, ends
 from route_agent.report.page.words import count, percent
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def page_of(told: Told, details: Mapping[str, Any]) -> Page:
     """
     figures = told.figures
     if not told.latest and not told.judged:
-        return Page(told.title, told.scope, is_empty=True, empty=f"{_no_runs(told)}.")
+        return Page(told.title, told.scope, is_empty=True, empty=f"{no_runs(told)}.")
     lanes = _lanes(told)
     return Page(
         title=told.title,
@@ -158,7 +158,8 @@ def page_of(told: Told, details: Mapping[str, Any]) -> Page:
     )
 
 
-def _no_runs(told: Told) -> str:
+def no_runs(told: Told) -> str:
+    """Why there is nothing to show."""
     asked = told.figures.asked
     return "No run began in this time" if asked.since or asked.until else "The ledger has no run yet"
 
@@ -215,7 +216,7 @@ def _over_time(weeks: Sequence[WeekOf], lanes: Sequence[str]) -> Iterable[Chart]
         return Chart(id_, title, lead, desc, over_time(words, lines, axis))
 
     began = "By the lane that a run began with."
-    yield chart("week-cost", "Cost per run", began, lambda it: it.per_run.value, usd)
+    yield chart("week-cost", "Cost per run", began, lambda it: it.per_run.value, axis_usd)
     yield chart(
         "week-time",
         "Median time of an attempt",

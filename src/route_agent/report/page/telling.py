@@ -12,9 +12,21 @@ if TYPE_CHECKING:
 
     from route_agent.records.figures import Estimate, Share, Spend
 
+_MICRO = 1_000_000
+
 
 def usd(micro_usd: float | None) -> str:
-    """Dollars with three significant digits, `unknown` where unknown."""
+    """Dollars with three significant digits, zeros among them, `unknown` where unknown."""
+    told = axis_usd(micro_usd)
+    if micro_usd is None or not 0 < round(micro_usd) < _MICRO:
+        return told
+    decimals = told.partition(".")[2]
+    missing = 3 - len(decimals.lstrip("0")) if decimals else 2
+    return f"{told if decimals else f'{told}.'}{'0' * min(missing, 6 - len(decimals))}"
+
+
+def axis_usd(micro_usd: float | None) -> str:
+    """The same without zeros at the end, for a round sum."""
     return money(None if micro_usd is None else round(micro_usd))
 
 
@@ -63,7 +75,9 @@ def estimate(it: Estimate) -> str:
 
 def total(spend: Spend) -> str:
     """What was spent; where a call has no price, at least how much."""
-    return f"unknown (≥ {usd(spend.calls)})" if spend.unknown_calls else usd(spend.total)
+    if not spend.unknown_calls:
+        return usd(spend.total)
+    return f"unknown (≥ {usd(spend.calls)})" if spend.calls else "unknown"
 
 
 def places(found: Sequence[tuple[str, int]], most: int = 5) -> str:

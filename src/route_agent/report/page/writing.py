@@ -14,7 +14,7 @@ from route_agent.report.page import telling
 from route_agent.report.page.charts import mark
 from route_agent.report.page.diffs import blocks
 from route_agent.report.page.words import count, moment, one_line, percent, seconds, short
-from route_agent.report.words import money, quote_words, spent, track_words
+from route_agent.report.words import quote_words, spent, track_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -74,7 +74,7 @@ def environment() -> Environment:
     )
     made.globals |= {"words": WORDS, "mark": mark}
     made.filters |= {
-        "money": money,
+        "money": telling.usd,
         "spent": _spent,
         "seconds": seconds,
         "share": percent,
