@@ -355,6 +355,7 @@ def test_an_overlay_that_is_asked_for_and_cannot_be_had_ends_the_run(
     (apart / "config" / "route-agent").mkdir(parents=True)
     (apart / "config" / "route-agent" / "config.yaml").write_text("scratch: overlay\n")
     has_namespaces()
+    pit.write("a/more.py", "x = 1\n")  # of no change nothing has to be found out
 
     done = pit.run("verify", "--base", "HEAD")
 

@@ -38,7 +38,11 @@ def mended(ground: Opened, judged: Judgement, max_usd: float | None, on: Listene
     """
     if judged.failure not in MENDABLE:
         return replace(judged, why_not_fixed=NOTHING)
-    left = None if max_usd is None else max_usd - judged.cost.known_micro_usd / 1_000_000
+    if max_usd is not None and judged.cost.unknown_calls:
+        return replace(
+            judged, why_not_fixed="what the verifier cost is unknown, so what is left of --max-usd is, too"
+        )
+    left = None if max_usd is None else max(0.0, max_usd - judged.cost.known_micro_usd / 1_000_000)
     chosen = preferences(os.environ)
     options = Options(
         wish=Wish(preferred=chosen.lane, only_up=True),
