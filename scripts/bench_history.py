@@ -190,7 +190,7 @@ def _hidden(root: Path, commit: str, diff: str, tests: Sequence[str]) -> bool:
 def _graded(root: Path, patch: Patch) -> Told:
     from route_agent.config import load_config
     from route_agent.errors import RouteError
-    from route_agent.gate import WORKING_TREE, judge
+    from route_agent.gate import WORKING_TREE, Asking, judge
     from route_agent.records.checks import IsolationLevel
     from route_agent.records.findings import Weight
     from route_agent.repo.repository import Repository
@@ -201,7 +201,7 @@ def _graded(root: Path, patch: Patch) -> Told:
     try:
         judged = judge(
             Repository.open(root), load_config(), "HEAD", WORKING_TREE,
-            required=IsolationLevel.NONE, on=lambda event: None,
+            required=IsolationLevel.NONE, on=lambda event: None, asked=Asking(fresh=True),
         )  # fmt: skip
     except RouteError as error:
         return Told(

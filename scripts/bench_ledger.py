@@ -261,7 +261,8 @@ def one(run_id: str, at: str, dice: random.Random, report: str) -> Rows:
     """One run: it begins at some lane, and climbs until something is accepted."""
     repository, author = f"/src/shop{dice.randrange(20)}", f"dev{dice.randrange(15)}@example.org"
     task_class, lane = dice.choice(CLASSES), dice.choices(("fixer", "fast", "strong"), (1, 7, 2))[0]
-    first, rows, cost, seconds, accepted, number = lane, [], 0, 5.0, "", 0
+    first, cost, seconds, accepted, number = lane, 0, 5.0, "", 0
+    rows: Rows = []
     while not accepted and number < 3:
         number += 1
         passes = dice.random() < {"fixer": 0.5, "fast": 0.7, "strong": 0.85}[lane]

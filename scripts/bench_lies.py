@@ -138,7 +138,7 @@ def _start(root: Path, case: Case) -> dict[str, Any]:
 
 def _grade(root: Path, case: Case, task: dict[str, Any]) -> Told:
     from route_agent.config import load_config
-    from route_agent.gate import WORKING_TREE, judge
+    from route_agent.gate import WORKING_TREE, Asking, judge
     from route_agent.records.checks import IsolationLevel
     from route_agent.records.findings import Weight
     from route_agent.repo.repository import Repository
@@ -149,7 +149,7 @@ def _grade(root: Path, case: Case, task: dict[str, Any]) -> Told:
     began = time.monotonic()
     judged = judge(
         Repository.open(root), load_config(), "HEAD", WORKING_TREE,
-        required=IsolationLevel.NONE, on=lambda event: None, task=task["brief"],
+        required=IsolationLevel.NONE, on=lambda event: None, asked=Asking(task=task["brief"], fresh=True),
     )  # fmt: skip
     found = judged.evidence
     weights = {it.weight for it in found.known.findings} if found else set()

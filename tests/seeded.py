@@ -115,7 +115,7 @@ def receive(
             "outcome": outcome,
             "minutes": minutes,
             "note": note,
-            "reviewer": "ada",
+            "reviewer": "one",
         },
     )
 
@@ -130,7 +130,7 @@ def judge(
             "id": name,
             "at": END.isoformat(timespec="milliseconds"),
             "repository": "/src/shop",
-            "author": "ada",
+            "author": "one",
             "base": "b" * 40,
             "head": "c" * 40,
             "policy_hash": "0" * 64,
@@ -183,9 +183,9 @@ def _seeded(dice: random.Random, index: int, runs: int, strong: float) -> Seeded
         cost=Cost.of(calls),
         seconds=sum(it.seconds for it in attempts) + 6.0,
         verification=CHECKS,
-        patch_path=f"/home/ada/.local/state/route-agent/patches/{index}.patch" if accepted else None,
+        patch_path=f"/home/one/.local/state/route-agent/patches/{index}.patch" if accepted else None,
     )
-    return Seeded(run, dice.choice(("ada", "grace", "linus")))
+    return Seeded(run, dice.choice(("one", "two", "three")))
 
 
 def _attempt(dice: random.Random, lane: str, task_class: TaskClass, file: str, *, passes: bool) -> Attempt:

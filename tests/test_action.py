@@ -196,6 +196,7 @@ def workflows() -> list[dict[str, Any]]:
 
 def step_of(workflow: str, job: str, name: str) -> dict[str, Any]:
     (found,) = [it for it in workflows() if it.get("name") == workflow]
+    step: dict[str, Any]
     (step,) = [it for it in found["jobs"][job]["steps"] if it.get("name") == name]
     return step
 
@@ -269,7 +270,8 @@ def test_the_documented_jobs_ask_for_little() -> None:
         "task deliver": {"contents": "write", "pull-requests": "write"},
     }
     for workflow, job in jobs.values():
-        assert "pull_request_target" not in workflow[True]  # the key `on` is a truth value in YAML 1.1
+        events = {str(key): told for key, told in workflow.items()}["True"]  # so YAML 1.1 reads the key `on`
+        assert "pull_request_target" not in events
         for step in job["steps"]:
             assert "${{" not in step.get("run", "")
             if "checkout@" in step.get("uses", ""):
@@ -628,7 +630,13 @@ def test_annotations_are_as_many_as_are_shown(ci_step: ModuleType, tmp_path: Pat
 def test_a_report_that_is_none_makes_no_annotation_but_the_verdict(
     ci_step: ModuleType, tmp_path: Path
 ) -> None:
-    for odd in ({}, {"runs": []}, {"runs": [{"results": [1]}]}, {"runs": [{"results": None}]}):
+    none: tuple[dict[str, Any], ...] = (
+        {},
+        {"runs": []},
+        {"runs": [{"results": [1]}]},
+        {"runs": [{"results": None}]},
+    )
+    for odd in none:
         assert len(annotated(ci_step, tmp_path, odd)) == 1
 
 

@@ -116,7 +116,8 @@ SCENES: dict[str, Callable[[Path], Path]] = {
 
 @pytest.fixture
 def shell(tmp_path: Path, apart: Path, request: pytest.FixtureRequest) -> Iterator[Shell]:
-    answer = ANSWERS.get(getattr(request.node, "callspec", None) and request.node.callspec.params["page"])
+    called = getattr(request.node, "callspec", None)
+    answer = ANSWERS.get(called.params["page"]) if called else None
     with Loopback() as server:
         for model in ("claude-haiku-5-5", "claude-opus-5-5", "small-1"):
             server.script(model, *(Reply(answer or NEVER_NEGATIVE) for _ in range(4)))

@@ -161,7 +161,7 @@ class Maker:
         self.ledger._insert(
             "reception",
             {"run_id": run_id, "at": MONDAY.isoformat(), "source": "person", "outcome": outcome,
-             "minutes": minutes, "reviewer": "ada"},
+             "minutes": minutes, "reviewer": "one"},
         )  # fmt: skip
 
 
@@ -451,6 +451,7 @@ def test_what_is_saved_is_held_against_runs_that_began_at_the_last_lane(
 
     assert told.savings.runs.part == len(compared) > 0
     assert told.savings.share.value == pytest.approx(1 - sum(it.all_usd for it in compared) / strong_usd)
+    assert told.savings.share.value is not None
     assert told.savings.share.low is not None
     assert told.savings.share.high is not None
     assert told.savings.share.low < told.savings.share.value < told.savings.share.high
@@ -498,9 +499,9 @@ def test_weeks_cells_and_confidence_are_the_same_runs_again(
         is_share(cell.accepted, own)
     known = [one for it in plain for one in it.attempts if not one["same_model"]]
     for found in bins:
-        own = [one for one in known if found.low <= one["confidence"] < found.high]
-        is_share(found.accepted, [one["failure"] is None for one in own])
-        assert found.mean == pytest.approx(fmean(one["confidence"] for one in own))
+        within = [one for one in known if found.low <= one["confidence"] < found.high]
+        is_share(found.accepted, [one["failure"] is None for one in within])
+        assert found.mean == pytest.approx(fmean(one["confidence"] for one in within))
     assert sum(it.kept.whole for it in bins) > sum(it.kept.part for it in bins) > 0
 
 

@@ -73,7 +73,7 @@ def test_a_proposal_is_the_reply_with_its_call_and_what_it_cost(
     (call,) = proposal.calls
     assert (call.lane, call.provider, call.model_requested) == ("fast", "loop", "small")
     assert call.cost_micro_usd == 1000 * 1 + 100 * 5
-    assert [event.text for event in means.events] == ["fast · small"]
+    assert [event.text for event in means.events if event.text] == ["fast · small"]
     assert server.calls == [(wire, "small")]
 
 

@@ -708,7 +708,7 @@ def test_everything_that_a_call_tells_is_written_down(ledger: Ledger) -> None:
         Prices({"m": Rates(Decimal(2), Decimal(10), Decimal("0.2"), Decimal(4), Decimal(8))}, frozenset()),
         max_usd=1,
         per_day_usd=1,
-        payer=Payer("/r", "ada@example.org"),
+        payer=Payer("/r", "one@example.org"),
     )
     held = mine.reserve("fast", "p", "m", PROMPT, 100, purpose=Purpose.PLAN, fallback_for="dear")
     usage = Usage(1000, 300, 200, 50, 20, cache_write_1h=100)
@@ -722,6 +722,6 @@ def test_everything_that_a_call_tells_is_written_down(ledger: Ledger) -> None:
     database.close()
     assert row["cost_micro_usd"] == 500 * 2 + 300 * 0.2 + 100 * 4 + 100 * 8 + 50 * 10
     told = ("repository", "author", "purpose", "fallback_for", "price_basis", "cache_write", "cache_write_1h")
-    assert [row[name] for name in told] == ["/r", "ada@example.org", "plan", "dear", "rates", 200, 100]
+    assert [row[name] for name in told] == ["/r", "one@example.org", "plan", "dear", "rates", 200, 100]
     assert row["saved_micro_usd"] == call.saved_micro_usd
     assert (row["estimated_tokens"], call.estimated_tokens) == (572, 572)

@@ -106,7 +106,7 @@ def test_words_that_people_said_since_are_added_to_runs_from_elsewhere(far: Path
     later = records(far)
     word = {**later[1]["receptions"][0]} if later[1]["receptions"] else {
         "run_id": later[1]["run"]["id"], "at": MONDAY.isoformat(), "source": "person", "outcome": "reject",
-        "note": "", "reviewer": "grace",
+        "note": "", "reviewer": "two",
     }  # fmt: skip
     later[1]["receptions"].append(word)
 
@@ -380,7 +380,7 @@ def _append_for_ever(path: Path, told: int) -> None:
     name = f"{os.getpid()}"
     for number in range(100_000):
         run_id = f"w{name}-{number}"
-        purse = maker.purse(run_id, "ada@example.org")
+        purse = maker.purse(run_id, "one@example.org")
         maker.begun(run_id, "bug", "fast", 1, replayed=False, purse=purse)
         held = purse.reserve("fast", "near", "small", Prompt("", "x"), 50)
         text = f"{run_id} said {'y' * 500}"

@@ -166,19 +166,21 @@ def entry(log: Log, case: int = 0, number: int = 1) -> Log:
     return told
 
 
-def withhold(told: Log, *names: str) -> None:
+def withhold(told: Log, *names: str) -> Log:
     salt = told.pop("salt")
     told["withheld"] = {it: field_digest(field_salt(salt, it), told["content"].pop(it)) for it in names}
     told["salts"] = {it: field_salt(salt, it) for it in told["content"]}
+    return told
 
 
-def relink(log: Log) -> None:
+def relink(log: Log) -> Log:
     """What a forger does who knows how: every link anew, and the head."""
     previous = log["before"]["link"]
     for row in log["chain"]:
         link = link_of(previous, row["number"], row["at"], row["run_id"], row["event"], row["digest"])
         row["link"] = previous = link
     log["head"] = {"number": log["chain"][-1]["number"], "link": previous}
+    return log
 
 
 def make_anew(log: Log, at: int) -> None:

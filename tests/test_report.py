@@ -177,7 +177,7 @@ def test_what_always_strong_would_have_cost_is_unknown_where_it_was_hardly_run()
 
 def test_words_of_strangers_are_only_text_in_markdown(runs: tuple[Path, list[Run]]) -> None:
     file, made = runs
-    attack = f"{HOSTILE}\n# Accepted\n| a | b |\n![x](https://x/y) @ada #1 gh-1 `` ``` ````\n</details>"
+    attack = f"{HOSTILE}\n# Accepted\n| a | b |\n![x](https://x/y) @one #1 gh-1 `` ``` ````\n</details>"
     bad = seeded.hostile(made[-1], attack)
     told = told_of(file)
     listed = replace(told.latest[0], brief=attack)
@@ -191,8 +191,8 @@ def test_words_of_strangers_are_only_text_in_markdown(runs: tuple[Path, list[Run
         assert "https://x/y</a>" not in page
         assert page.count("</details>") == text.count("<details>")
         assert not {mark for mark in "\u202e\u2066\u200b\u2028\x00\x1b" if mark in text}
-        told = re.sub("```+diff.*?```+", "", text, flags=re.DOTALL)
-        assert not re.search(r"(?:&#64;|&#35;|gh&#45;)(?!&#8288;)", told), "GitHub would call somebody"
+        prose = re.sub("```+diff.*?```+", "", text, flags=re.DOTALL)
+        assert not re.search(r"(?:&#64;|&#35;|gh&#45;)(?!&#8288;)", prose), "GitHub would call somebody"
     bloated = seeded.hostile(made[-1], "\u202e" * 20_000)
     assert len(run_markdown(bad, ())) < 65_536
     assert len(run_markdown(bloated, ())) < 65_536

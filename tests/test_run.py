@@ -340,7 +340,7 @@ def test_a_run_is_in_the_ledger_and_can_be_shown_again(pit: Sandpit, tmp_path: P
 
     assert shown.stdout == done.stdout
     assert [row["id"] for row in listed.json["runs"]] == [run_id]
-    assert statistics.json["lanes"] == []  # recorded replies are no statistics
+    assert statistics.json["groups"] == []  # recorded replies are no statistics
 
 
 def test_a_commit_that_would_not_hold_without_uncommitted_work_is_not_made(tmp_path: Path) -> None:
