@@ -465,11 +465,14 @@ def test_the_page_of_commands_is_what_the_script_prints() -> None:
 
 
 def test_every_option_of_the_command_line_is_on_that_page() -> None:
-    where = ("app", "options", "policy_commands", "outcome_commands")
+    where = ("app", "options", "policy_commands", "outcome_commands", "gate_commands", "ledger_commands")
     source = "".join((ROOT / f"src/route_agent/cli/{name}.py").read_text() for name in where)
     options = set(re.findall(r'"(--?[a-zA-Z][a-z-]*)"', source)) - {"-h", "--help"}
     commands = {
-        name.replace("_", "-") for name in re.findall(r"^@app\.command.*?\ndef (\w+)", source, re.MULTILINE)
+        name.replace("_", "-")
+        for name in re.findall(
+            r"^(?:@app\.command.*?\n|    app\.command\(\)\()(?:def )?(\w+)", source, re.MULTILINE
+        )
     }
 
     assert {"--task", "-C", "-v", "--class", "--false-accept", "--rounds"} <= options

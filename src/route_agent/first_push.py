@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from route_agent import decide
+from route_agent.blocking import blocks
 from route_agent.checks.telling import Telling
 from route_agent.errors import EnvironmentBroken
 from route_agent.proof import Prover
@@ -21,7 +22,6 @@ from route_agent.sandbox.trial import walls_for
 
 if TYPE_CHECKING:
     from route_agent.config import Config
-    from route_agent.policy import Policy
     from route_agent.records.checks import CheckRun, Isolation, IsolationLevel
     from route_agent.records.events import Listener
     from route_agent.repo.repository import Repository
@@ -84,7 +84,7 @@ def judge_unbased(
             reason, failure = error.what, Failure.ENVIRONMENT
         isolation = prover.walls.isolation
     return Unbased(
-        checks, isolation, named.name, reason, failure, _blocks(named.policy, failure), notices,
+        checks, isolation, named.name, reason, failure, blocks(failure, named.policy.gate), notices,
         time.monotonic() - began,
     )  # fmt: skip
 
@@ -96,6 +96,3 @@ def _said(checks: CheckRun) -> tuple[str, Failure | None]:
         return f"{NOTHING}, and {', '.join(red)} {'is' if len(red) == 1 else 'are'} red", Failure.REGRESSION
     return f"{NOTHING}, and all checks are green", None
 
-
-def _blocks(policy: Policy, failure: Failure | None) -> bool:
-    return failure is not None and policy.gate.on_error.get(failure, "block") == "block"
