@@ -95,4 +95,3 @@ def _said(checks: CheckRun) -> tuple[str, Failure | None]:
     if red:
         return f"{NOTHING}, and {', '.join(red)} {'is' if len(red) == 1 else 'are'} red", Failure.REGRESSION
     return f"{NOTHING}, and all checks are green", None
-

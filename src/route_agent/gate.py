@@ -283,9 +283,12 @@ class _Judging:
         baseline, evidence = judged.baseline, judged.evidence
         if baseline is None or evidence is None:
             return judged, ending
+        gate, limits = ground.policy.policy.gate, ground.policy.policy.limits
+        if gate.critique == "never":  # and whoever pushes need not wait for what asks lanes
+            told = "never asked: gate.critique of the policy says so"
+            return replace(judged, unreviewed=told), ending
         from route_agent.secondopinion import Case, second_opinion
 
-        gate, limits = ground.policy.policy.gate, ground.policy.policy.limits
         said = second_opinion(
             Case(
                 id=self.id,
