@@ -31,7 +31,7 @@ from route_agent.pricing import Prices, Rates
 from route_agent.records.lanes import CallState, ModelReply, Prompt, Usage
 
 DAY_USD, REPOSITORY_USD, AUTHOR_USD, LANE_USD, RUN_USD = 2.0, 1.1, 1.3, 1.2, 0.7
-REPOSITORIES, AUTHORS, LANES = ("/a", "/b"), ("ada@example.org", "bob@example.org"), ("fast", "strong")
+REPOSITORIES, AUTHORS, LANES = ("/a", "/b"), ("one@example.org", "two@example.org"), ("fast", "strong")
 PRICES = Prices({"m": Rates(Decimal(1), Decimal(10))}, frozenset())
 PAID = "COALESCE(cost_micro_usd, reserved_micro_usd)"
 SCOPES = (

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from route_agent.ledger import tally
 from route_agent.ledger.budget import Purse
@@ -33,6 +34,8 @@ from route_agent.records.checks import CheckKind, CheckResult, CheckRun, Isolati
 from route_agent.records.grades import Grade, Verdict
 from route_agent.records.lanes import ModelReply, Prompt, Usage
 from route_agent.records.runs import Attempt, Evidence, Run, written_form
+
+Result = TypeVar("Result")
 
 CLASSES = ("docs", "tests", "types", "lint", "bug", "feature", "refactor", "migration")
 FAILURES = ("regression", "still_failing", "weak", "unappliable", "disputed", "doubtful")
@@ -156,7 +159,7 @@ def append(path: Path, runs: int) -> list[float]:
     """Seconds for each write of whole runs through the library: begin, reserve, settle, attempt, finish."""
     ledger, times = Ledger(path), []
 
-    def write(work) -> object:  # type: ignore[no-untyped-def]
+    def write(work: Callable[[], Result]) -> Result:
         began = time.perf_counter()
         told = work()
         times.append(time.perf_counter() - began)
@@ -165,10 +168,10 @@ def append(path: Path, runs: int) -> list[float]:
     for number in range(runs):
         run = one_run(f"append{number}", END)
         purse = Purse(ledger, run.id, Prices({}, frozenset({"here"})), max_usd=1.0, per_day_usd=1e6)
-        write(lambda: ledger.begin(run, forced_lane=False, author="ada@example.org"))  # noqa: B023
+        write(lambda: ledger.begin(run, forced_lane=False, author="one@example.org"))  # noqa: B023
         held = write(lambda: purse.reserve("fast", "here", "small-1", Prompt("", "x"), 10))  # noqa: B023
         reply = ModelReply("ok", "small-1", Usage(100, 0, 0, 10))
-        write(lambda: purse.settle(held, reply, 1.0))  # type: ignore[arg-type]  # noqa: B023
+        write(lambda: purse.settle(held, reply, 1.0))  # noqa: B023
         write(lambda: ledger.add_attempt(run.id, 1, run.attempts[0]))  # noqa: B023
         told = written_form().dump_json(run).decode()
         write(lambda: ledger.finish(run, told))  # noqa: B023

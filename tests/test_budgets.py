@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PRICES = Prices({"m": Rates(Decimal(0), Decimal(10))}, frozenset({"here", "recorded"}))
 NOTHING = Prompt("", "")
 CENT = 10_000
-ADA = Payer("/r", "ada@example.org")
+ADA = Payer("/r", "one@example.org")
 
 
 def policy(**limits: Any) -> Policy:
@@ -80,7 +80,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         ),
         (
             {"author_per_day_usd": 0.03},
-            "of the $0.03 limit of the day for ada@example.org is left",
+            "of the $0.03 limit of the day for one@example.org is left",
             "raise limits.author_per_day_usd in the policy",
         ),
         (
@@ -111,10 +111,10 @@ def test_a_limit_holds_only_what_it_is_for(ledger: Ledger) -> None:
         "lane_per_day_usd": "{strong: 0.01}",
     }
     take(purse(ledger, **limits), 2)
-    elsewhere = purse(ledger, "r2", payer=Payer("/other", "ada@example.org"), **limits)
+    elsewhere = purse(ledger, "r2", payer=Payer("/other", "one@example.org"), **limits)
     take(elsewhere, 1, lane="strong")
 
-    with pytest.raises(LimitReached, match=r"for ada@example\.org"):
+    with pytest.raises(LimitReached, match=r"for one@example\.org"):
         take(elsewhere, 1)
     another = purse(ledger, "r3", payer=Payer("/other", "bob@example.org"), **limits)
     with pytest.raises(LimitReached, match="for lane strong"):

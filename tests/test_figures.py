@@ -678,7 +678,7 @@ def test_without_a_run_nothing_is_made_up(
 def test_a_lost_call_is_of_unknown_cost_in_a_run_that_never_ended(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     maker = Maker(path)
-    purse = maker.purse("lost", "ada@example.org")
+    purse = maker.purse("lost", "one@example.org")
     maker.begun("lost", "bug", "fast", 1, replayed=False, purse=purse)
     purse.fail(purse.reserve("fast", "near", "small", PROMPT, 50), CallState.LOST, "Timeout", 1.0)
     maker.ledger.close()

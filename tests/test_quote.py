@@ -252,7 +252,7 @@ def test_the_author_and_the_repository_that_pay_stand_with_every_call(pit: Sandp
         pit.run("--task", "sums must be right", env=env)
 
     told = rows(ledger_of(pit, env), "SELECT author, repository FROM call")
-    assert told == [("ada@example.org", str(linked.parent / "pit"))] * 2
+    assert told == [("one@example.org", str(linked.parent / "pit"))] * 2
 
 
 def test_a_quote_for_a_race_is_of_both_lanes_and_for_a_planned_lane_of_its_plan_too(tmp_path: Path) -> None:

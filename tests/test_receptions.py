@@ -665,6 +665,22 @@ def test_a_run_of_the_program_is_learned_from_its_commit(pit: Sandpit, tmp_path:
     assert done.json["written"] == 1
 
 
+def test_a_page_of_the_ledger_learns_by_itself(pit: Sandpit) -> None:
+    ledger = Receptions(places.ledger_file())
+    keep(Ledger(places.ledger_file()), a_run("aaaaaa", pit.root, diff(pit)))
+    merged_as_it_was(pit)
+    pit.run("report", "--markdown", "-")
+    assert ledger.words() == (), "it is from today, and nobody knows yet whether it stays"
+    week_ago = (datetime.now(UTC) - timedelta(days=8)).isoformat(timespec="milliseconds")
+    ledger._write("UPDATE run SET started_at = :at, finished_at = :at", {"at": week_ago})
+
+    done = pit.run("report", "--markdown", "-")
+
+    assert done.exit_code == 0, done.stderr
+    (word,) = ledger.words()
+    assert (word.source, word.outcome, word.surviving) == (Source.GIT, Received.ACCEPT, TELLING)
+
+
 # --- retries and overrides -----------------------------------------------------------------------------------
 
 

@@ -55,8 +55,11 @@ def _one(run_id: str, html: Path | None, markdown: str | None) -> tuple[str, str
 
 
 def _all(html: Path | None, markdown: str | None, since: str, until: str, directory: Path) -> tuple[str, str]:
+    from route_agent.learning import learn_quietly
     from route_agent.ledger.listing import Listing
+    from route_agent.ledger.receptions import Receptions
 
+    learn_quietly(Receptions(places.ledger_file()), directory)
     listing = Listing(places.ledger_file())
     told = _told(listing, since, until, directory)
     page = text = ""
