@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 PRICES = Prices({"m": Rates(Decimal(0), Decimal(10))}, frozenset({"here", "recorded"}))
 NOTHING = Prompt("", "")
 CENT = 10_000
-ADA = Payer("/r", "one@example.org")
+PAYS = Payer("/r", "one@example.org")
 
 
 def policy(**limits: Any) -> Policy:
@@ -40,7 +40,7 @@ def purse(
     ledger: Ledger,
     run: str = "r1",
     *,
-    payer: Payer = ADA,
+    payer: Payer = PAYS,
     budgets: Budgets | None = None,
     prices: Prices = PRICES,
     **limits: Any,

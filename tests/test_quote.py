@@ -241,7 +241,7 @@ def test_what_is_left_of_the_day_is_told_by_the_smaller_limit(pit: Sandpit) -> N
 
 
 def test_the_author_and_the_repository_that_pay_stand_with_every_call(pit: Sandpit) -> None:
-    pit.git("config", "user.email", "Ada@Example.org")
+    pit.git("config", "user.email", "One@Example.org")
     linked = pit.root.parent / "linked"
     pit.git("worktree", "add", "--quiet", "--detach", str(linked))
     with Loopback() as server:
