@@ -10,7 +10,8 @@ import typer
 from route_agent.cli.options import Base, Directory, Json, PolicyOption, TaskFile, TaskText
 
 hook_app = typer.Typer(
-    help="The pre-push hook: score and check what is pushed, without a model.", rich_markup_mode=None
+    help="The pre-push hook: score and check what is pushed; no model unless the policy says so.",
+    rich_markup_mode=None,
 )
 
 
